@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef EXEAT_BASE_LIMITS_H
+#define EXEAT_BASE_LIMITS_H
+
+/* Every limit on what a peer can make us hold or do. Bytes unless the name says otherwise. */
+
+/* Secrets and names */
+#define LIMIT_SECRET     8192 /* a token, credential or key in memory */
+#define LIMIT_TOKEN      4096 /* a session token */
+#define LIMIT_SESSION_ID 128
+#define LIMIT_HOST       253 /* RFC 1035 section 2.3.4, without the final dot */
+#define LIMIT_NAME       64  /* of a rule or credential in the configuration */
+
+/* HTTP/1 */
+#define LIMIT_HEAD             65536 /* start line and fields together */
+#define LIMIT_FIELD            16384 /* one field line */
+#define LIMIT_FIELD_COUNT      128
+#define LIMIT_TARGET           16384 /* the request target */
+#define LIMIT_CHUNK_EXTENSION  256   /* in one chunk line */
+#define LIMIT_CHUNK_EXTENSIONS 4096  /* in one message */
+#define LIMIT_TRAILER          8192
+#define LIMIT_INTERIM_COUNT    16 /* 1xx responses before the final one */
+
+/* Tunnel */
+#define LIMIT_CONNECT_HEAD 8192   /* the client's CONNECT head, and the first chunk */
+#define LIMIT_CHUNK        524288 /* payload of one chunk */
+#define LIMIT_FRAME        524304 /* WebSocket payload: a full chunk with its header, rounded up */
+#define LIMIT_EARLY        65536  /* held from the client until its tunnel is open */
+
+/* TLS */
+#define LIMIT_CLIENT_HELLO 65536
+#define LIMIT_CHAIN        102400 /* an origin's certificate chain */
+#define LIMIT_BUNDLE       8388608
+
+/* Names */
+#define LIMIT_ADDRESS_COUNT 64 /* in one DNS answer */
+
+/* Buffers: a block holds four full TLS records and the frame heads before them */
+#define LIMIT_BLOCK       66560
+#define LIMIT_ARENA_BLOCK 4096
+
+#endif

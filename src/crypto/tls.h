@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef EXEAT_CRYPTO_TLS_H
+#define EXEAT_CRYPTO_TLS_H
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/span.h"
+#include "crypto/leaf.h"
+#include "crypto/tls_context.h"
+#include "http/target.h"
+
+/*
+ * One TLS connection over memory of the caller: ciphertext in as a span, ciphertext out into a
+ * queue. No I/O, no copy besides the library's own record buffer (own BIO_METHOD).
+ */
+
+enum tls_state {
+    TLS_SHAKING,
+    TLS_OPEN,
+    TLS_ENDED,  /* the peer sent close_notify: a clean end */
+    TLS_FAILED, /* after any error */
+};
+
+struct tls {
+    void *ssl;          /* owned, private */
+    enum tls_state state;
+    struct span in;     /* private: what the library may read now */
+    struct buf *sealed; /* private: where it may write now */
+    int verifies;       /* private: a client that checks the peer */
+    char alert[48];     /* words of a fatal alert the peer sent, or empty */
+};
+
+/* Towards a client; `leaf` NULL for a listener's context. ERR_MEMORY, ERR_TLS. */
+int tls_init_server(struct tls *tls, struct tls_context *context, struct leaf *leaf,
+                    struct err *err);
+
+/* Towards a server whose certificate must be valid for `host` (SNI unless it is an address). */
+int tls_init_client(struct tls *tls, struct tls_context *context, const struct host *host,
+                    struct err *err);
+
+/* Marks the session as properly ended first, so that it can be resumed. Safe on a zeroed struct. */
+void tls_fini(struct tls *tls);
+
+/*
+ * The most that one plaintext byte run can become: room that `sealed` needs for tls_send() to take
+ * anything. A full record is TLS_RECORD plaintext bytes.
+ */
+#define TLS_RECORD     16384
+#define TLS_RECORD_MAX (TLS_RECORD + 256)
+
+/*
+ * Ciphertext in: shakes hands, then decrypts into `plain` as long as there is room. *used may be
+ * less than in.len when `plain` is full: offer the rest again. Handshake bytes and alerts go to
+ * `sealed`, which needs TLS_RECORD_MAX of room, else nothing is taken. A client's first flight is
+ * made by a call with an empty `in`.
+ * 0, or -1: ERR_TLS; a client that verifies also ERR_CERT_UNTRUSTED, ERR_CERT_EXPIRED,
+ * ERR_CERT_NAME, ERR_CERT_INVALID. `sealed` may then hold an alert worth sending.
+ */
+int tls_feed(struct tls *tls, struct span in, size_t *used, struct buf *plain, struct buf *sealed,
+             struct err *err);
+
+/*
+ * Encrypt: takes as many plaintext bytes as `sealed` has room for, in full records as far as
+ * possible. *used may be 0. Only in TLS_OPEN.
+ */
+int tls_send(struct tls *tls, struct span plain, size_t *used, struct buf *sealed,
+             struct err *err);
+
+/* close_notify into `sealed` if there is room. */
+void tls_send_close(struct tls *tls, struct buf *sealed);
+
+/* A fatal alert by its number (RFC 8446 section 6) for a connection that has not begun: raw
+ * record bytes, for refusing a ClientHello that was only peeked at. */
+int tls_write_alert(struct buf *sealed, uint8_t description, struct err *err);
+#define TLS_ALERT_HANDSHAKE_FAILURE 40
+#define TLS_ALERT_INTERNAL_ERROR    80
+#define TLS_ALERT_UNRECOGNIZED_NAME 112
+
+/* "TLSv1.3" and so on; static. */
+const char *tls_version(const struct tls *tls);
+
+#endif

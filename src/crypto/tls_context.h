@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef EXEAT_CRYPTO_TLS_CONTEXT_H
+#define EXEAT_CRYPTO_TLS_CONTEXT_H
+
+#include "base/err.h"
+#include "base/span.h"
+#include "crypto/bundle.h"
+
+/*
+ * What connections of one role share: TLS 1.2 and 1.3, AES-128-GCM first, X25519 and P-256, no
+ * renegotiation, no compression, no 0-RTT, release-buffers. Made once per process and role, never
+ * per host (OpenSSL 3.0 needs 0.2 ms for each).
+ */
+struct tls_context;
+
+/* Towards the client inside a tunnel: the leaf is given per connection. No tickets. ALPN http/1.1,
+ * chosen if offered; another protocol offered without it is an alert no_application_protocol. */
+struct tls_context *tls_context_new_inspect(struct err *err);
+
+/*
+ * A listener with a certificate chain (PEM). Its private key stays elsewhere: `sign` is asked for
+ * a signature over what the handshake needs signed. `key_pem` may be given instead for tests and
+ * for the relay's peers; exactly one of the two.
+ */
+struct tls_sign {
+    /* DER or raw signature over `digest` with the key; returns its length or -1. Blocks. */
+    ssize_t (*sign)(void *owner, struct span digest, struct room signature, struct err *err);
+    void *owner;
+};
+struct tls_context *tls_context_new_listener(struct span chain_pem, struct span key_pem,
+                                             const struct tls_sign *sign, struct err *err);
+
+/*
+ * Towards a server that is verified against `roots` (taken by reference count, may be freed after).
+ * `alpn` is one protocol ("http/1.1") or NULL. Session cache per connection: see tls.h.
+ */
+struct tls_context *tls_context_new_client(const struct bundle_roots *roots, const char *alpn,
+                                           struct err *err);
+
+void tls_context_free(struct tls_context *context);
+
+#endif
