@@ -25,7 +25,8 @@ struct split_engine {
     void *engine;
 };
 
-/* Fails the running cmocka test when two stories differ. `story` gets the one of the whole input. */
+/* Fails the running cmocka test when two stories differ. `story` gets the one of the whole input.
+ */
 void split_check(const struct split_engine *engine, struct span input, struct text *story);
 
 #endif

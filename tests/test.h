@@ -16,7 +16,7 @@
 #include "base/err.h"
 #include "base/span.h"
 
-#define TEST(name) static void name(void **state __attribute__((unused)))
+#define TEST(name)    static void name(void **state __attribute__((unused)))
 #define TEST_OF(name) cmocka_unit_test(name)
 #define TEST_MAIN(...)                                                                             \
     int main(void)                                                                                 \
@@ -25,7 +25,7 @@
         return cmocka_run_group_tests(tests, NULL, NULL);                                          \
     }
 
-#define CHECK(condition) assert_true(condition)
+#define CHECK(condition)            assert_true(condition)
 #define CHECK_INT(actual, expected) assert_int_equal((actual), (expected))
 #define CHECK_STR(actual, expected) assert_string_equal((actual), (expected))
 /* A span against a C string literal. */

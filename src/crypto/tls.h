@@ -22,7 +22,7 @@ enum tls_state {
 };
 
 struct tls {
-    void *ssl;          /* owned, private */
+    void *ssl; /* owned, private */
     enum tls_state state;
     struct span in;     /* private: what the library may read now */
     struct buf *sealed; /* private: where it may write now */
@@ -63,8 +63,7 @@ int tls_feed(struct tls *tls, struct span in, size_t *used, struct buf *plain, s
  * Encrypt: takes as many plaintext bytes as `sealed` has room for, in full records as far as
  * possible. *used may be 0. Only in TLS_OPEN.
  */
-int tls_send(struct tls *tls, struct span plain, size_t *used, struct buf *sealed,
-             struct err *err);
+int tls_send(struct tls *tls, struct span plain, size_t *used, struct buf *sealed, struct err *err);
 
 /* close_notify into `sealed` if there is room. */
 void tls_send_close(struct tls *tls, struct buf *sealed);

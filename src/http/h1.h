@@ -30,12 +30,12 @@ struct h1_event {
 
 struct h1 {
     enum h1_role role;
-    int phase;           /* private */
-    size_t scanned;      /* private: of a head that is not complete yet */
-    unsigned interims;   /* private */
-    struct arena *arena; /* borrowed: from h1_begin() to the next */
-    struct span method;  /* private: of the request a response belongs to */
-    struct h1_body body; /* private */
+    int phase;               /* private */
+    size_t scanned;          /* private: of a head that is not complete yet */
+    unsigned interims;       /* private */
+    struct arena *arena;     /* borrowed: from h1_begin() to the next */
+    struct span method;      /* private: of the request a response belongs to */
+    struct h1_body body;     /* private */
     struct h1_event pending; /* private */
     int has_pending;         /* private */
     union {

@@ -54,8 +54,8 @@ enum target_form { TARGET_ORIGIN, TARGET_ABSOLUTE, TARGET_ASTERISK };
 
 struct target {
     enum target_form form;
-    struct host host; /* of absolute-form, else kind HOST_NAME and len 0 */
-    uint16_t port;    /* of absolute-form, default of its scheme */
+    struct host host;   /* of absolute-form, else kind HOST_NAME and len 0 */
+    uint16_t port;      /* of absolute-form, default of its scheme */
     struct span scheme; /* of absolute-form: "http" or "https", lower case */
     struct span path;   /* normalised, starts with '/' ("*" for asterisk-form); in the arena */
     struct span query;  /* with its '?', or empty; as sent */

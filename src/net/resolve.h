@@ -19,8 +19,8 @@ struct resolver *resolver_new(struct loop *loop, const char *servers, int64_t ti
 void resolver_free(struct resolver *resolver); /* answers what is open with ERR_CLOSED */
 
 /* A name that is not asked for: `address` without port. Bounded to 1024. */
-int resolver_add_static(struct resolver *resolver, struct span name,
-                        const struct address *address, struct err *err);
+int resolver_add_static(struct resolver *resolver, struct span name, const struct address *address,
+                        struct err *err);
 
 struct resolve_query {
     /* Exactly one call: count >= 1, or 0 with *err (ERR_DNS, ERR_TIMEOUT). Never from within

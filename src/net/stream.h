@@ -14,19 +14,19 @@ struct stream {
     struct loop_watch watch;
     void (*on_ready)(struct stream *stream);
     void (*on_closed)(struct stream *stream);
-    void *owner;       /* borrowed */
-    int is_open;       /* between stream_open() and stream_close() */
-    int can_read;      /* nothing has said yet that a read would block */
+    void *owner;  /* borrowed */
+    int is_open;  /* between stream_open() and stream_close() */
+    int can_read; /* nothing has said yet that a read would block */
     int can_write;
-    int has_ended;     /* the peer has sent FIN; what was read before is delivered */
+    int has_ended; /* the peer has sent FIN; what was read before is delivered */
     int write_is_shut;
     uint64_t bytes_in;
     uint64_t bytes_out;
 };
 
 /* Takes fd, on failure too. on_ready is called from the loop, never from within these calls. */
-int stream_open(struct stream *stream, struct loop *loop, int fd,
-                void (*on_ready)(struct stream *), void *owner, struct err *err);
+int stream_open(struct stream *stream, struct loop *loop, int fd, void (*on_ready)(struct stream *),
+                void *owner, struct err *err);
 
 /*
  * One recv() into the room of `in`, if there is room and the socket may have something. Returns

@@ -10,8 +10,8 @@
  * streaming. Strict: tag 0a, minimal varint of at most 5 bytes, nothing behind the payload.
  */
 struct chunk {
-    int phase;         /* private */
-    uint64_t left;     /* private: payload still to come */
+    int phase;           /* private */
+    uint64_t left;       /* private: payload still to come */
     unsigned varint_len; /* private */
 };
 

@@ -43,19 +43,19 @@ struct ws_event {
 
 struct ws_frame {
     enum ws_role role;
-    uint64_t limit;           /* payload of one frame */
-    int phase;                /* private */
-    uint8_t head[14];         /* private */
-    size_t head_len;          /* private */
-    uint64_t left;            /* private */
-    uint64_t offset;          /* private: into the payload, for the mask */
-    uint8_t mask[4];          /* private */
-    enum ws_opcode opcode;    /* private: of this frame */
-    enum ws_opcode message;   /* private: of the message; WS_CONTINUATION if none is open */
-    int is_final;             /* private */
-    uint8_t control[125];     /* private */
-    size_t control_len;       /* private */
-    uint16_t close_code;      /* private */
+    uint64_t limit;             /* payload of one frame */
+    int phase;                  /* private */
+    uint8_t head[14];           /* private */
+    size_t head_len;            /* private */
+    uint64_t left;              /* private */
+    uint64_t offset;            /* private: into the payload, for the mask */
+    uint8_t mask[4];            /* private */
+    enum ws_opcode opcode;      /* private: of this frame */
+    enum ws_opcode message;     /* private: of the message; WS_CONTINUATION if none is open */
+    int is_final;               /* private */
+    uint8_t control[125];       /* private */
+    size_t control_len;         /* private */
+    uint16_t close_code;        /* private */
     struct ws_event pending[2]; /* private */
     unsigned pending_count;     /* private */
 };
