@@ -92,6 +92,16 @@ void buf_commit(struct buf *buf, size_t len)
         block_release(buf);
 }
 
+void buf_drop_last(struct buf *buf, size_t len)
+{
+    ENSURE(len <= buf_len(buf));
+    if (buf->kind == BUF_SECRET && len > 0)
+        explicit_bzero(buf->block + buf->tail - len, len);
+    buf->tail -= len;
+    if (buf_is_empty(buf) && buf->block != NULL)
+        block_release(buf);
+}
+
 size_t buf_append_some(struct buf *buf, struct span bytes)
 {
     struct room room = buf_reserve(buf, bytes.len);

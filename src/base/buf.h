@@ -59,6 +59,9 @@ void buf_consume(struct buf *buf, size_t len);
 struct room buf_reserve(struct buf *buf, size_t wanted);
 void buf_commit(struct buf *buf, size_t len);
 
+/* Take back the last `len` bytes added. */
+void buf_drop_last(struct buf *buf, size_t len);
+
 /* All or nothing: ERR_LIMIT if `bytes` do not fit, ERR_MEMORY if the pool is at its limit. */
 int buf_append(struct buf *buf, struct span bytes, struct err *err);
 

@@ -35,8 +35,9 @@
 /* Names */
 #define LIMIT_ADDRESS_COUNT 64 /* in one DNS answer */
 
-/* Buffers: a block holds four full TLS records and the frame heads before them */
-#define LIMIT_BLOCK       66560
+/* Buffers: a block holds four full TLS records, the frame heads before them, and one more record
+ * so that an answer of the TLS library always finds room */
+#define LIMIT_BLOCK       83968
 #define LIMIT_ARENA_BLOCK 4096
 
 #endif
