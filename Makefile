@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+# Thin porcelain over Meson; "make help" says what there is.
+BUILD ?= build
+PREFIX ?= /usr/local
+DESTDIR ?=
+SECONDS_EACH ?= 60
+
+# Flags for the compiler go to "meson setup", not to the environment of every tool.
+.PHONY: help build install tools check demo fuzz clean
+
+help:
+	@echo 'make build                      build exeat and exeat-gateway into $(BUILD)/'
+	@echo 'make install                    install them (PREFIX=$(PREFIX), DESTDIR=$(DESTDIR))'
+	@echo 'make demo                       see the whole journey once: curl, relay, gateway, origin'
+	@echo 'make check                      everything that CI checks (tools/check --list)'
+	@echo 'make check STAGES="words e2e"   only these stages of it'
+	@echo 'make fuzz                       fuzz every target for SECONDS_EACH=$(SECONDS_EACH) seconds'
+	@echo 'make tools                      install all that development needs (Debian 12, apt)'
+	@echo 'make clean                      remove what was built'
+
+build:
+	@tools/bootstrap build
+	@test -f $(BUILD)/build.ninja || meson setup $(BUILD) --prefix=$(PREFIX)
+	@ninja -C $(BUILD)
+
+# The prefix is asked for again: the build may have been set up with another.
+install: build
+	@meson configure $(BUILD) -Dprefix=$(PREFIX)
+	@DESTDIR=$(DESTDIR) meson install -C $(BUILD)
+
+tools:
+	@tools/bootstrap tools
+
+check:
+	@tools/bootstrap check
+	@tools/check $(STAGES)
+
+demo:
+	@tools/bootstrap demo
+	@$(MAKE) --no-print-directory build
+	@BUILD=$(BUILD) tools/demo
+
+fuzz:
+	@tools/bootstrap check
+	@EXEAT_FUZZ_SECONDS=$(SECONDS_EACH) tools/check fuzz
+
+clean:
+	rm -rf $(BUILD) build-check
