@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef EXEAT_GATEWAY_CONFIG_H
+#define EXEAT_GATEWAY_CONFIG_H
+
+#include "base/arena.h"
+#include "base/limits.h"
+#include "base/span.h"
+#include "gateway/config_error.h"
+#include "net/socket.h"
+#include "os/log.h"
+#include "policy/rule.h"
+
+/*
+ * The configuration of the gateway, typed. Immutable once read; every process reads the same bytes
+ * and gets the same. Paths are absolute if the path of the configuration file is; text and spans
+ * lie in the arena and have a NUL behind them. docs/configuration.md says what each key means.
+ */
+
+#define CONFIG_FILE_MAX (1024 * 1024)
+
+/* What a tunnel costs beside its buffers, for the worst case: its structs and its TLS states. */
+#define CONFIG_TUNNEL_COST (48 * 1024)
+
+struct config_listen {
+    struct address address;
+    const char *certificate; /* path, or NULL: without TLS */
+    const char *key;         /* path, NULL if `certificate` is */
+    unsigned line;
+};
+
+struct config_ca {
+    const char *certificate; /* path */
+    const char *key;         /* path */
+    int64_t leaf_lifetime_ms;
+};
+
+struct config_audit {
+    const char *file; /* path */
+    int64_t sync_ms;  /* longest time a line waits for fdatasync */
+};
+
+struct config_host {
+    struct span name;       /* canonical */
+    struct address address; /* port 0 */
+};
+
+struct config_resolver {
+    const char *servers; /* "9.9.9.9,127.0.0.1:5353" for resolver_new(), or NULL: the system's */
+    struct config_host *hosts; /* one for each address; a name may come again */
+    size_t host_count;
+};
+
+/* Of one worker, but `sessions`: of the gateway. */
+struct config_limits {
+    uint64_t tunnels;
+    uint64_t tunnels_per_session;
+    uint64_t sessions;
+    uint64_t origins_idle;
+    uint64_t buffers; /* blocks of LIMIT_BLOCK bytes */
+    uint64_t memory;  /* bytes; config_memory_worst() is not above it */
+};
+
+struct config_timeouts {
+    int64_t handshake_ms;         /* tunnel JOIN */
+    int64_t auth_ms;              /* tunnel AUTH */
+    int64_t hello_ms;             /* tunnel HELLO */
+    int64_t peek_ms;              /* inspect PEEK */
+    int64_t mint_ms;              /* inspect MINT */
+    int64_t inspect_handshake_ms; /* inspect SHAKE */
+    int64_t idle_ms;              /* inspect HTTP, between requests */
+    int64_t head_ms;              /* exchange HEAD */
+    int64_t resolve_ms;           /* origin RESOLVE */
+    int64_t connect_ms;           /* origin CONNECT */
+    int64_t origin_handshake_ms;  /* origin SHAKE */
+    int64_t origin_idle_ms;       /* origin IDLE */
+    int64_t forward_ms;           /* exchange FORWARD and PASS, while nothing moves */
+    int64_t drain_ms;             /* after SIGTERM or a new configuration */
+};
+
+struct config {
+    uint64_t generation; /* the first 8 bytes of the SHA-256 of the file, big endian */
+    const char *path;    /* of the configuration file, as given */
+    struct config_listen *listens;
+    size_t listen_count; /* at least 1 */
+    const char *state_dir;
+    unsigned workers; /* 0: as many as there are cores */
+    const char *user; /* or NULL */
+    struct config_ca ca;
+    struct config_audit audit;
+    const char **roots; /* paths of PEM files */
+    size_t root_count;  /* at least 1 */
+    struct config_resolver resolver;
+    struct config_limits limits;
+    struct config_timeouts timeouts;
+    enum log_level log;
+    struct policy policy;
+
+    struct pool pool;   /* private */
+    struct arena arena; /* private */
+};
+
+/*
+ * Read the bytes of a configuration file. `path` is the file's, for messages and for relative
+ * paths; no file is opened. 0, or -1 with at least one error in *errors; then *config is empty.
+ * Warnings are added in both cases. *config must stay where it is until config_fini().
+ */
+int config_read(struct config *config, struct span yaml, const char *path,
+                struct config_errors *errors);
+
+/* Safe on a zeroed config and twice. */
+void config_fini(struct config *config);
+
+/*
+ * Are the files there and readable, are the credentials' values fit to be sent? Reads files and
+ * the environment. 0, or -1 with at least one error added.
+ */
+int config_check_files(const struct config *config, struct config_errors *errors);
+
+/* The most memory one worker can take, in bytes: tunnels * CONFIG_TUNNEL_COST + buffers. */
+uint64_t config_memory_worst(const struct config *config);
+
+#endif
