@@ -26,7 +26,7 @@ static void text_clean(char *text)
     }
 }
 
-int err_set(struct err *err, enum err_code code, const char *format, ...)
+int(err_set)(struct err *err, enum err_code code, const char *format, ...)
 {
     va_list args;
 
@@ -39,7 +39,7 @@ int err_set(struct err *err, enum err_code code, const char *format, ...)
     return -1;
 }
 
-int err_set_sys(struct err *err, enum err_code code, int sys, const char *what)
+int(err_set_sys)(struct err *err, enum err_code code, int sys, const char *what)
 {
     (void)err_set(err, code, "%s: %s", what, strerror(sys));
     err->sys = sys;

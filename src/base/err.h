@@ -75,6 +75,11 @@ int err_set(struct err *err, enum err_code code, const char *format, ...)
 /* The same for a failed system call: `sys` is its errno, whose words are added. */
 int err_set_sys(struct err *err, enum err_code code, int sys, const char *what);
 
+#ifdef __clang_analyzer__ /* which does not see the function's body, and that it returns -1 */
+#define err_set(...)     ((err_set)(__VA_ARGS__), -1)
+#define err_set_sys(...) ((err_set_sys)(__VA_ARGS__), -1)
+#endif
+
 void err_clear(struct err *err);
 
 /* HTTP status for a code, 200 to 599. */
