@@ -26,8 +26,9 @@ int envelope_send(struct buf *out, struct span payload, const uint8_t mask[4], s
 
 /*
  * Without a copy of the payload: reserve room for the head in `out`, let the caller write up to
- * room.len payload bytes behind it, then close. `expected` is a guess of the payload's length; a
- * wrong guess costs a memmove, nothing else. room.len is 0 if there is no room.
+ * room.len payload bytes behind it, then close before anything else happens to `out`. `expected` is
+ * a guess of the payload's length; a wrong guess costs a memmove, and only if `out` was not empty.
+ * room.len is 0 if there is no room; closing is then allowed, not needed.
  */
 struct envelope {
     struct buf *out;      /* borrowed until closed */

@@ -7,7 +7,11 @@
 
 /* The first chunk of a tunnel (docs/protocol.md section 4). */
 
-/* Payload: the CONNECT line as the client wrote it, Proxy-Authorization, empty line. */
+/*
+ * Payload: the CONNECT line as the client wrote it, Proxy-Authorization, empty line. The line
+ * holds no CR and LF and the session id no colon: the caller has checked. `out` holds the token
+ * afterwards: wipe it.
+ */
 void hello_write(struct text *out, struct span connect_line, struct span session_id,
                  struct span token);
 
@@ -21,8 +25,9 @@ struct hello {
 
 /*
  * Read the payload of the first chunk, whole. ERR_HELLO: over 8 KiB, not ended by an empty line,
- * no CONNECT, not HTTP/1.0 or 1.1, anything but exactly one Proxy-Authorization: Basic; ERR_TARGET
- * for the target.
+ * no CONNECT, not HTTP/1.0 or 1.1, anything but exactly one Proxy-Authorization: Basic with a
+ * session and a token; ERR_TARGET for the target. Other fields are ignored if well-formed. After
+ * an error nothing of the credentials is left in *hello.
  */
 int hello_read(struct span payload, struct hello *hello, struct err *err);
 

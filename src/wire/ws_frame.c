@@ -347,7 +347,7 @@ int ws_frame_next(struct ws_frame *ws, struct ws_event *event)
 
 uint16_t ws_frame_close_code(const struct ws_frame *ws)
 {
-    return ws->close_code;
+    return ws->phase == WS_FAILED ? ws->close_code : WS_CODE_PROTOCOL;
 }
 
 size_t ws_frame_write_head(uint8_t head[WS_FRAME_HEAD], enum ws_opcode opcode, uint64_t len,

@@ -9,7 +9,7 @@
 /*
  * WebSocket frames (RFC 6455), streaming: a message is never held whole. Payload is unmasked in
  * place, in the caller's memory. Errors are final and ERR_CHUNK; `ws_frame_close_code()` says
- * what to put into the close frame (1002, 1009).
+ * what to put into the close frame (1002, 1007, 1009).
  */
 
 enum ws_role {
@@ -64,15 +64,16 @@ struct ws_frame {
 void ws_frame_init(struct ws_frame *ws, enum ws_role role, uint64_t limit);
 
 /*
- * Take bytes up to and with the next event. *used is what was taken; 0 without an event means
- * that more is needed. Bytes of a partial head are taken and kept. ERR_CHUNK.
+ * Take bytes up to and with the next event; nothing while an event waits for ws_frame_next().
+ * *used is what was taken; 0 without an event means that more is needed. Bytes of a partial head
+ * are taken and kept. What follows a close frame is taken and forgotten. ERR_CHUNK.
  */
 int ws_frame_feed(struct ws_frame *ws, struct room in, size_t *used, struct err *err);
 
 /* 1 with *event filled, 0 if there is none. */
 int ws_frame_next(struct ws_frame *ws, struct ws_event *event);
 
-/* After an error: the code for our close frame. */
+/* After an error: the code for our close frame; 1002 for an error in what the frames carry. */
 uint16_t ws_frame_close_code(const struct ws_frame *ws);
 
 #define WS_FRAME_HEAD 14
@@ -87,7 +88,8 @@ void ws_frame_mask(struct room bytes, const uint8_t mask[4], uint64_t offset);
 int ws_frame_send_control(struct buf *out, enum ws_opcode opcode, struct span data,
                           const uint8_t mask[4], struct err *err);
 
-/* A close frame with a code and a short reason. */
+/* A close frame with a code that may be sent and a reason of at most 123 bytes of UTF-8; code 1005
+ * makes an empty one, the answer to an empty one. ERR_LIMIT, ERR_MEMORY. */
 int ws_frame_send_close(struct buf *out, uint16_t code, struct span reason, const uint8_t mask[4],
                         struct err *err);
 

@@ -11,6 +11,7 @@
 #define WS_SHAKE_KEY    24 /* base64 of 16 random bytes */
 #define WS_SHAKE_ACCEPT 28
 
+/* All three hold visible ASCII and are not empty: the caller has checked. */
 struct ws_shake {
     struct span host; /* Host field, with the port unless it is the scheme's default */
     struct span path;
@@ -36,7 +37,7 @@ int ws_shake_check(const struct ws_shake *shake, const struct http_response *res
  * Server: is this a proper upgrade request of ours? *token is the Bearer token (borrowed), *accept
  * the value to answer with. GET (ERR_METHOD), Upgrade/Connection/Version 13 (ERR_UPGRADE), Key
  * (ERR_SYNTAX), Content-Type: application/proto (ERR_MEDIA_TYPE), exactly one Authorization: Bearer
- * (ERR_TOKEN_MISSING), at most LIMIT_TOKEN bytes, no content.
+ * (ERR_TOKEN_MISSING) of at most LIMIT_TOKEN bytes (ERR_TOKEN_INVALID), no content (ERR_SYNTAX).
  */
 int ws_shake_read(const struct http_request *request, struct span *token,
                   char accept[WS_SHAKE_ACCEPT + 1], struct err *err);

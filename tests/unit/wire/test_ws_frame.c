@@ -206,13 +206,16 @@ TEST(ws_frame_knows_which_close_codes_may_be_sent)
         bool is_valid = (code >= 1000 && code <= 1014 && (code < 1004 || code > 1006)) ||
                         (code >= 3000 && code <= 4999);
         struct ws_frame ws;
+        struct ws_event event;
         struct err err;
         size_t used;
 
         ws_frame_init(&ws, WS_CLIENT, 1000);
         CHECK_INT(ws_frame_feed(&ws, (struct room){.ptr = frame, .len = 4}, &used, &err),
                   is_valid ? 0 : -1);
-        CHECK_INT(ws_frame_close_code(&ws), is_valid ? code : 1002);
+        CHECK_INT(ws_frame_close_code(&ws), 1002);
+        CHECK_INT(ws_frame_next(&ws, &event), is_valid);
+        CHECK(!is_valid || event.close_code == code);
     }
 }
 
