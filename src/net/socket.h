@@ -18,7 +18,7 @@ struct address {
     socklen_t len;
 };
 
-/* "127.0.0.1:8080", "[::1]:8080"; ERR_CONFIG. */
+/* "127.0.0.1:8080", "[::1]:8080"; port 0 lets the system choose. ERR_CONFIG. */
 int socket_read_address(struct span text, struct address *address, struct err *err);
 
 /* An address literal without port ("127.0.0.1", "::1"); ERR_CONFIG. */
@@ -31,16 +31,19 @@ void socket_set_port(struct address *address, uint16_t port);
 
 /*
  * Non-blocking, close-on-exec. Listening sets SO_REUSEADDR, never SO_REUSEPORT. Connections get
- * TCP_NODELAY and keepalive. The descriptor, or -1 with ERR_SYSTEM.
+ * TCP_NODELAY and keepalive. "[::]" listens for IPv6 only. The descriptor, or -1 with ERR_SYSTEM.
  */
 int socket_listen(const struct address *address, int backlog, struct err *err);
 
 /* -1 with err->code ERR_OK: nothing waiting. ERR_LIMIT: out of descriptors. */
 int socket_accept(int listen_fd, struct address *peer, struct err *err);
 
-/* A connection attempt under way; its end shows as LOOP_WRITE, then socket_connected(). */
+/*
+ * A connection attempt under way; its end shows as LOOP_WRITE, then socket_connected(). At once:
+ * ERR_CONNECT (unreachable), ERR_LIMIT (out of descriptors), ERR_SYSTEM.
+ */
 int socket_connect(const struct address *address, struct err *err);
-/* 0, or ERR_CONNECT with the words of the system. */
+/* 0, or ERR_CONNECT with the words of the system; also for a socket that met itself. */
 int socket_connected(int fd, struct err *err);
 
 /* The address this socket is bound to. */
