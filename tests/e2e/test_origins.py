@@ -83,15 +83,9 @@ def test_a_port_that_the_rule_does_not_name_is_denied(bad):
     assert (answer.status, answer.reason) == (403, "policy_denied")
 
 
-def test_a_private_address_is_denied_unless_its_network_is_listed(make_journey):
+def test_a_private_address_is_denied_unless_its_network_is_listed(make_journey, authority):
     """origin.test is 127.0.0.1; without `networks` that is nothing to dial."""
-    journey = make_journey(more={"origins": None})
-    # Same origin, same roots, no network.
-    journey.gateway.stop()
-    journey.gateway.config["origins"] = {"roots": str(journey.authority.certificate)}
-    journey.gateway.write_config()
-    journey.gateway.start()
-    journey.origin.forget()
+    journey = make_journey(more={"origins": {"roots": str(authority.certificate)}})
     with Tunnel(journey.gateway.port).open(journey.session) as tunnel:
         answer = tunnel.connect(journey.host, journey.session)
     assert (answer.status, answer.reason) == (403, "address_denied")
