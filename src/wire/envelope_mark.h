@@ -10,9 +10,9 @@
  * records, finish. For a server's envelopes (no mask).
  */
 struct envelope_mark {
-    struct buf *out;  /* borrowed until finished; only appended to in between */
-    size_t start;     /* private: bytes queued before */
-    size_t head_len;  /* private: room kept for the heads */
+    struct buf *out; /* borrowed until finished; only appended to in between */
+    size_t start;    /* private: bytes queued before */
+    size_t head_len; /* private: room kept for the heads */
 };
 
 /* `expected`: a guess of the payload's length; a wrong one may cost a memmove. ERR_LIMIT,

@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Theory of operation. A connection is made once and in this order: resolve, check every address
+ * by policy, dial only what was checked, verify the certificate for the one name of the tunnel.
+ * Then it belongs to an exchange (BUSY) or waits in its session's pool (IDLE). While BUSY its
+ * events go to the user, whose pump calls origin_pull() and origin_push().
+ */
+#include "gateway/origin.h"
+
+#include "gateway/origin_dial.h"
+#include "gateway/session.h"
+#include "gateway/worker.h"
+#include "os/log.h"
+
+static const char *const state_names[] = {
+#define ORIGIN_NAME(name, deadline, ends) #name,
+    ORIGIN_STATES(ORIGIN_NAME)
+#undef ORIGIN_NAME
+};
+
+/* Which states may follow, as a bit set. */
+static const unsigned state_next[] = {
+    [ORIGIN_RESOLVE] = 1u << ORIGIN_CONNECT | 1u << ORIGIN_CLOSED,
+    [ORIGIN_CONNECT] = 1u << ORIGIN_SHAKE | 1u << ORIGIN_CLOSED,
+    [ORIGIN_SHAKE] = 1u << ORIGIN_BUSY | 1u << ORIGIN_CLOSED,
+    [ORIGIN_IDLE] = 1u << ORIGIN_BUSY | 1u << ORIGIN_CLOSED,
+    [ORIGIN_BUSY] = 1u << ORIGIN_IDLE | 1u << ORIGIN_CLOSED,
+    [ORIGIN_CLOSED] = 0,
+};
+
+static int64_t state_deadline_ms(const struct origin *origin, enum origin_state state)
+{
+    const struct config_timeouts *timeouts = &origin->worker->role.config.timeouts;
+    const int64_t deadlines[] = {
+#define ORIGIN_DEADLINE(name, deadline, ends) timeouts->deadline,
+        ORIGIN_STATES(ORIGIN_DEADLINE)
+#undef ORIGIN_DEADLINE
+    };
+
+    return deadlines[state];
+}
+
+static void origin_enter(struct origin *origin, enum origin_state next)
+{
+    ENSURE(state_next[origin->state] & 1u << next);
+    log_debug("origin %s:%u: %s -> %s", origin->host.name, origin->port, state_names[origin->state],
+              state_names[next]);
+    origin->state = next;
+    if (next == ORIGIN_CLOSED)
+        loop_deadline_clear(&origin->deadline);
+    else
+        loop_deadline_set(&origin->deadline, state_deadline_ms(origin, next));
+}
+
+static void stream_closed(struct stream *stream)
+{
+    struct origin *origin = stream->owner;
+    struct worker *worker = origin->worker;
+
+    tls_fini(&origin->tls);
+    pool_give(&worker->origin_pool, origin);
+    worker_check_drained(worker);
+}
+
+void origin_close(struct origin *origin)
+{
+    if (origin->state == ORIGIN_CLOSED)
+        return;
+    if (origin->state == ORIGIN_IDLE) {
+        list_remove(&origin->session->idle_origins, &origin->node);
+        origin->worker->idle_origins--;
+    }
+    origin_enter(origin, ORIGIN_CLOSED);
+    origin->user = NULL;
+    if (origin->dialing != NULL) {
+        origin_dial_cancel(origin->dialing);
+        origin->dialing = NULL;
+    }
+    seal_fini(&origin->seal);
+    buf_fini(&origin->net_in);
+    buf_fini(&origin->net_out);
+    buf_fini(&origin->plain_in);
+    if (origin->stream.is_open) {
+        stream_close(&origin->stream, stream_closed);
+    } else {
+        tls_fini(&origin->tls);
+        pool_give(&origin->worker->origin_pool, origin);
+    }
+}
+
+/* Before it was open: the one who waits hears why, and the connection is gone. */
+static void origin_fail(struct origin *origin, const struct err *err)
+{
+    struct origin_user *user = origin->user;
+
+    origin_close(origin);
+    if (user != NULL)
+        user->on_open(user, NULL, err);
+}
+
+static void deadline_expired(struct loop_deadline *deadline)
+{
+    struct origin *origin = deadline->owner;
+    struct err err;
+
+    if (origin->state == ORIGIN_BUSY) {
+        origin_touch(origin); /* the exchange has a deadline of its own */
+        return;
+    }
+    if (origin->state == ORIGIN_IDLE) {
+        origin_close(origin);
+        return;
+    }
+    (void)err_set(&err, ERR_TIMEOUT, "%s: no answer within %lld ms (%s)", origin->host.name,
+                  (long long)state_deadline_ms(origin, origin->state),
+                  origin->state == ORIGIN_RESOLVE   ? "DNS"
+                  : origin->state == ORIGIN_CONNECT ? "connect"
+                                                    : "TLS handshake");
+    origin_fail(origin, &err);
+}
+
+int origin_pull(struct origin *origin, enum origin_end *end, struct err *err)
+{
+    ssize_t pulled = stream_pull(&origin->stream, &origin->net_in, err);
+    size_t before = buf_len(&origin->plain_in);
+    size_t used;
+
+    *end = ORIGIN_GOES_ON;
+    if (pulled < 0)
+        return -1;
+    if (seal_feed(&origin->seal, buf_span(&origin->net_in), &used, &origin->plain_in, err) < 0)
+        return -1;
+    buf_consume(&origin->net_in, used);
+    if (origin->tls.state == TLS_ENDED)
+        *end = ORIGIN_ENDED;
+    else if (origin->stream.has_ended && used == 0 && buf_len(&origin->plain_in) == before)
+        *end = ORIGIN_CUT;
+    return pulled > 0 || used > 0 || buf_len(&origin->plain_in) != before;
+}
+
+int origin_push(struct origin *origin, struct err *err)
+{
+    int flushed = seal_flush(&origin->seal, err);
+    ssize_t pushed;
+
+    if (flushed < 0)
+        return -1;
+    pushed = stream_push(&origin->stream, &origin->net_out, err);
+    return pushed < 0 ? -1 : flushed > 0 || pushed > 0;
+}
+
+void origin_want(struct origin *origin)
+{
+    unsigned interest = 0;
+
+    if (buf_free_len(&origin->net_in) > 0 && buf_free_len(&origin->plain_in) >= TLS_RECORD &&
+        !origin->stream.has_ended)
+        interest |= LOOP_READ;
+    if (!buf_is_empty(&origin->net_out))
+        interest |= LOOP_WRITE;
+    stream_want(&origin->stream, interest);
+}
+
+void origin_touch(struct origin *origin)
+{
+    if (origin->state == ORIGIN_BUSY)
+        loop_deadline_set(&origin->deadline, state_deadline_ms(origin, ORIGIN_BUSY));
+}
+
+static void shake_done(struct origin *origin)
+{
+    struct origin_user *user = origin->user;
+
+    origin_enter(origin, ORIGIN_BUSY);
+    origin->uses = 0;
+    user->on_open(user, origin, NULL);
+}
+
+static void shake_step(struct origin *origin)
+{
+    enum origin_end end;
+    struct err err;
+    struct err write_err;
+    int pulled = origin_pull(origin, &end, &err);
+
+    if (origin_push(origin, &write_err) < 0 && pulled >= 0) {
+        origin_fail(origin, &write_err);
+        return;
+    }
+    if (pulled >= 0 && end != ORIGIN_GOES_ON && origin->tls.state != TLS_OPEN)
+        pulled = err_set(&err, ERR_TLS, "%s closed the connection during the TLS handshake",
+                         origin->host.name);
+    if (pulled < 0) {
+        origin_fail(origin, &err);
+        return;
+    }
+    if (origin->tls.state == TLS_OPEN)
+        shake_done(origin);
+    else
+        origin_want(origin);
+}
+
+static void stream_ready(struct stream *stream)
+{
+    struct origin *origin = stream->owner;
+
+    switch (origin->state) {
+    case ORIGIN_SHAKE:
+        shake_step(origin);
+        break;
+    case ORIGIN_BUSY:
+        origin->user->on_ready(origin->user);
+        break;
+    case ORIGIN_IDLE: {
+        enum origin_end end;
+        struct err err;
+
+        /* A session ticket or a key update is no byte of a response. */
+        if (origin_pull(origin, &end, &err) < 0 || end != ORIGIN_GOES_ON ||
+            !buf_is_empty(&origin->plain_in) || origin_push(origin, &err) < 0)
+            origin_close(origin);
+        else
+            origin_want(origin);
+        break;
+    }
+    case ORIGIN_RESOLVE:
+    case ORIGIN_CONNECT:
+    case ORIGIN_CLOSED:
+        break;
+    }
+}
+
+static void dial_resolved(void *owner)
+{
+    origin_enter(owner, ORIGIN_CONNECT);
+}
+
+static void dial_done(void *owner, int fd, const struct address *address, const struct err *why)
+{
+    struct origin *origin = owner;
+    struct worker *worker = origin->worker;
+    struct text text;
+    struct err err;
+
+    origin->dialing = NULL;
+    if (fd < 0) {
+        origin_fail(origin, why);
+        return;
+    }
+    text_init(&text, origin->address, sizeof origin->address);
+    socket_write_address(&text, address);
+    (void)text_str(&text);
+    if (stream_open(&origin->stream, &worker->loop, fd, stream_ready, origin, &err) < 0 ||
+        tls_init_client(&origin->tls, worker->origin_context, &origin->host, &err) < 0) {
+        origin_fail(origin, &err);
+        return;
+    }
+    origin_enter(origin, ORIGIN_SHAKE);
+    shake_step(origin);
+}
+
+struct origin *origin_open(struct session *session, const struct host *host, uint16_t port,
+                           struct origin_user *user, struct err *err)
+{
+    struct worker *worker = session->worker;
+    struct origin *origin = pool_take(&worker->origin_pool);
+
+    if (origin == NULL) {
+        (void)err_set(err, ERR_LIMIT, "too many connections to origins");
+        return NULL;
+    }
+    *origin = (struct origin){
+        .worker = worker,
+        .session = session,
+        .user = user,
+        .host = *host,
+        .port = port,
+    };
+    loop_deadline_init(&origin->deadline, &worker->loop, deadline_expired, origin);
+    buf_init(&origin->net_in, &worker->blocks, BUF_PLAIN);
+    buf_init(&origin->net_out, &worker->blocks, BUF_PLAIN);
+    buf_init(&origin->plain_in, &worker->blocks, BUF_PLAIN);
+    seal_init(&origin->seal, &origin->tls, &origin->net_out, &worker->blocks, SEAL_BARE);
+    h1_init(&origin->h1, H1_RESPONSES);
+    loop_deadline_set(&origin->deadline, state_deadline_ms(origin, ORIGIN_RESOLVE));
+    const struct origin_dial_calls calls = {dial_resolved, dial_done, origin};
+
+    origin->dialing = origin_dial_start(worker, host, port, &calls, err);
+    if (origin->dialing != NULL)
+        return origin;
+    origin->user = NULL;
+    origin_close(origin);
+    return NULL;
+}
+
+struct origin *origin_take(struct session *session, const struct host *host, uint16_t port,
+                           struct origin_user *user)
+{
+    for (struct list_node *node = session->idle_origins.first; node != NULL; node = node->next) {
+        struct origin *origin = node->item;
+
+        if (origin->port != port || !target_is_same_host(&origin->host, host))
+            continue;
+        list_remove(&session->idle_origins, &origin->node);
+        session->worker->idle_origins--;
+        origin->user = user;
+        origin->saw_bytes = 0;
+        origin_enter(origin, ORIGIN_BUSY);
+        return origin;
+    }
+    return NULL;
+}
+
+static bool may_wait(const struct origin *origin)
+{
+    return origin->tls.state == TLS_OPEN && !origin->stream.has_ended &&
+           buf_is_empty(&origin->plain_in) && buf_is_empty(&origin->seal.gather) &&
+           !origin->worker->is_draining &&
+           origin->worker->idle_origins < origin->worker->role.config.limits.origins_idle;
+}
+
+void origin_give(struct origin *origin)
+{
+    if (!may_wait(origin)) {
+        origin_close(origin);
+        return;
+    }
+    origin->user = NULL;
+    list_add_first(&origin->session->idle_origins, &origin->node, origin);
+    origin->worker->idle_origins++;
+    origin_enter(origin, ORIGIN_IDLE);
+    origin_want(origin);
+}

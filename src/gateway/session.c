@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Sessions of a worker and the credentials they may use. */
+#include "gateway/session.h"
+
+#include "gateway/origin.h"
+#include "gateway/tunnel.h"
+#include "gateway/worker.h"
+
+static void session_free(struct session *session);
+
+static void linger_expired(struct loop_deadline *deadline)
+{
+    session_free(deadline->owner);
+}
+
+static void credential_wipe(struct credential *credential)
+{
+    secret_fini(&credential->value);
+    credential->state = CREDENTIAL_NONE;
+}
+
+static void session_free(struct session *session)
+{
+    struct worker *worker = session->worker;
+    const struct message left = {.type = MESSAGE_LEFT, .a = session_id(session)};
+    struct err err;
+
+    ENSURE(session->tunnels.count == 0);
+    while (session->idle_origins.count > 0)
+        origin_close(list_first(&session->idle_origins));
+    for (size_t i = 0; i < worker->role.config.policy.credential_count; i++) {
+        vault_link_forget(&worker->vault, &session->credentials[i].wait);
+        credential_wipe(&session->credentials[i]);
+    }
+    (void)vault_link_tell(&worker->vault, &left, &err);
+    loop_deadline_clear(&session->linger);
+    map_remove(&worker->sessions, &session->map_node);
+    pool_block_free(session->credentials);
+    pool_give(&worker->session_pool, session);
+}
+
+static void tunnels_wake(struct session *session)
+{
+    for (struct list_node *node = session->tunnels.first; node != NULL; node = node->next)
+        tunnel_wake(node->item);
+}
+
+static void credential_replied(struct vault_wait *wait, const struct message *reply)
+{
+    struct credential *credential = wait->owner;
+
+    if (reply->code == ERR_OK && reply->type == MESSAGE_CREDENTIAL_REPLY &&
+        secret_init(&credential->value, reply->a, &credential->err) == 0) {
+        credential->state = CREDENTIAL_HAVE;
+    } else {
+        if (reply->code != ERR_OK)
+            (void)err_set(&credential->err, ERR_CREDENTIAL, "the vault gives no credential: %s",
+                          err_reason(reply->code));
+        credential->state = CREDENTIAL_FAILED;
+    }
+    tunnels_wake(credential->session);
+}
+
+static int session_setup(struct session *session, struct span id, struct span tenant,
+                         struct err *err)
+{
+    struct worker *worker = session->worker;
+    size_t count = worker->role.config.policy.credential_count;
+
+    memcpy(session->id, id.ptr, id.len);
+    session->id_len = id.len;
+    if (tenant.len > 0)
+        memcpy(session->tenant, tenant.ptr, tenant.len);
+    session->tenant_len = tenant.len;
+    session->credentials = pool_block_new((count + 1) * sizeof *session->credentials);
+    if (session->credentials == NULL)
+        return err_set(err, ERR_MEMORY, "no memory for a session");
+    for (size_t i = 0; i < count; i++) {
+        struct credential *credential = &session->credentials[i];
+
+        credential->session = session;
+        credential->wait = (struct vault_wait){.on_reply = credential_replied, .owner = credential};
+    }
+    loop_deadline_init(&session->linger, &worker->loop, linger_expired, session);
+    if (map_add(&worker->sessions, &session->map_node, session_id(session), session, err) == 0)
+        return 0;
+    pool_block_free(session->credentials);
+    return -1;
+}
+
+struct session *session_join(struct worker *worker, struct span id, struct span tenant,
+                             int64_t expires_wall_ms, struct err *err)
+{
+    struct session *session = session_find(worker, id);
+
+    if (session != NULL) {
+        session->expires_wall_ms = expires_wall_ms;
+        return session;
+    }
+    if (id.len == 0 || id.len > LIMIT_SESSION_ID || tenant.len > LIMIT_NAME) {
+        (void)err_set(err, ERR_INTERNAL, "session id of %zu bytes", id.len);
+        return NULL;
+    }
+    session = pool_take(&worker->session_pool);
+    if (session == NULL) {
+        (void)err_set(err, ERR_LIMIT, "too many sessions on this worker");
+        return NULL;
+    }
+    *session = (struct session){.worker = worker, .expires_wall_ms = expires_wall_ms};
+    if (session_setup(session, id, tenant, err) == 0)
+        return session;
+    pool_give(&worker->session_pool, session);
+    return NULL;
+}
+
+struct session *session_find(struct worker *worker, struct span id)
+{
+    return map_find(&worker->sessions, id);
+}
+
+int session_add_tunnel(struct session *session, struct tunnel *tunnel, struct err *err)
+{
+    size_t limit = session->worker->role.config.limits.tunnels_per_session;
+
+    if (session->tunnels.count >= limit)
+        return err_set(err, ERR_LIMIT, "this session has %zu tunnels open already", limit);
+    loop_deadline_clear(&session->linger);
+    list_add_last(&session->tunnels, &tunnel->session_node, tunnel);
+    return 0;
+}
+
+void session_remove_tunnel(struct session *session, struct tunnel *tunnel)
+{
+    list_remove(&session->tunnels, &tunnel->session_node);
+    if (session->tunnels.count == 0)
+        loop_deadline_set(&session->linger, session->worker->role.config.timeouts.origin_idle_ms);
+}
+
+static int credential_ask(struct session *session, struct credential *credential,
+                          struct credential_query *query, struct err *err)
+{
+    const struct message message = {
+        .type = MESSAGE_CREDENTIAL,
+        .number = (uint64_t)query->rule_index << 32 | query->credential,
+        .index = query->port,
+        .a = session_id(session),
+        .b = target_host_span(query->host),
+    };
+
+    if (vault_link_ask(&session->worker->vault, &message, &credential->wait, err) < 0)
+        return -1;
+    credential->state = CREDENTIAL_ASKED;
+    credential->attempt++;
+    return 0;
+}
+
+int session_credential(struct session *session, struct credential_query *query, struct span *value,
+                       struct err *err)
+{
+    struct credential *credential = &session->credentials[query->credential];
+
+    ENSURE(query->credential < session->worker->role.config.policy.credential_count);
+    if (credential->state == CREDENTIAL_HAVE) {
+        *value = secret_span(&credential->value);
+        return 1;
+    }
+    if (credential->state == CREDENTIAL_FAILED && query->attempt == credential->attempt) {
+        *err = credential->err;
+        return -1;
+    }
+    if (credential->state != CREDENTIAL_ASKED &&
+        credential_ask(session, credential, query, err) < 0)
+        return -1;
+    query->attempt = credential->attempt;
+    return 0;
+}
+
+void session_forget_credentials(struct session *session)
+{
+    for (size_t i = 0; i < session->worker->role.config.policy.credential_count; i++) {
+        if (session->credentials[i].state == CREDENTIAL_HAVE)
+            credential_wipe(&session->credentials[i]);
+    }
+}
+
+void session_end(struct session *session, enum err_code why)
+{
+    struct err err;
+
+    (void)err_set(&err, why, "the session has ended: %s", err_reason(why));
+    while (session->tunnels.count > 0)
+        tunnel_abort(list_first(&session->tunnels), &err);
+    session_free(session);
+}
+
+void session_end_all(struct worker *worker)
+{
+    for (size_t i = 0; i < worker->sessions.place_count; i++) {
+        while (worker->sessions.places[i] != NULL)
+            session_end(worker->sessions.places[i]->item, ERR_DRAINING);
+    }
+}

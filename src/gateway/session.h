@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef EXEAT_GATEWAY_SESSION_H
+#define EXEAT_GATEWAY_SESSION_H
+
+#include "base/map.h"
+#include "base/secret.h"
+#include "gateway/vault_link.h"
+#include "http/target.h"
+#include "net/loop.h"
+
+struct worker;
+struct tunnel;
+
+/*
+ * A session as one worker knows it: its tunnels, its idle origin connections, and the credentials
+ * it was given. Lives from its first tunnel here until a while after its last, or until the vault
+ * says that it has ended; then everything of it is closed and wiped.
+ */
+
+enum credential_state { CREDENTIAL_NONE, CREDENTIAL_ASKED, CREDENTIAL_HAVE, CREDENTIAL_FAILED };
+
+struct credential {
+    enum credential_state state;
+    struct secret value;
+    struct vault_wait wait;
+    struct session *session; /* borrowed: the session that embeds it */
+    unsigned attempt;        /* counts questions: who waited sees which one failed */
+    struct err err;          /* of CREDENTIAL_FAILED */
+};
+
+struct session {
+    struct worker *worker; /* borrowed */
+    struct map_node map_node;
+    size_t id_len;
+    char id[LIMIT_SESSION_ID + 1];
+    size_t tenant_len;
+    char tenant[LIMIT_NAME + 1];
+    int64_t expires_wall_ms;
+    struct list tunnels;            /* of struct tunnel */
+    struct list idle_origins;       /* of struct origin, last used first */
+    struct credential *credentials; /* owned, as many as the policy has */
+    struct loop_deadline linger;
+};
+
+/* The session called `id`, made if it is not known yet. ERR_LIMIT, ERR_MEMORY. */
+struct session *session_join(struct worker *worker, struct span id, struct span tenant,
+                             int64_t expires_wall_ms, struct err *err);
+
+struct session *session_find(struct worker *worker, struct span id);
+
+/* ERR_LIMIT at limits.tunnels_per_session. */
+int session_add_tunnel(struct session *session, struct tunnel *tunnel, struct err *err);
+void session_remove_tunnel(struct session *session, struct tunnel *tunnel);
+
+/* What a request by rule `rule_index` to host:port needs. */
+struct credential_query {
+    size_t rule_index;
+    size_t credential;
+    const struct host *host;
+    uint16_t port;
+    unsigned attempt; /* 0 at first; kept between calls */
+};
+
+/*
+ * 1: *value is the credential (borrowed until the next tick). 0: asked for; every tunnel of the
+ * session is woken when the answer comes. -1: ERR_CREDENTIAL and others.
+ */
+int session_credential(struct session *session, struct credential_query *query, struct span *value,
+                       struct err *err);
+
+/* The vault has other values now: the next request asks again. */
+void session_forget_credentials(struct session *session);
+
+/* Ended by the vault (revoked, expired): closes its tunnels with this reason. */
+void session_end(struct session *session, enum err_code why);
+
+/* All sessions, at the end of the worker. */
+void session_end_all(struct worker *worker);
+
+static inline struct span session_id(const struct session *session)
+{
+    return span_of(session->id, session->id_len);
+}
+
+#endif

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Making a worker: everything it will ever read from files is read here. */
+#include "gateway/worker_setup.h"
+
+#include <unistd.h>
+
+#include "crypto/digest.h"
+#include "gateway/inspect.h"
+#include "gateway/origin.h"
+#include "gateway/origin_dial.h"
+#include "gateway/tunnel.h"
+#include "os/file.h"
+#include "os/ipc.h"
+#include "os/log.h"
+#include "os/proc.h"
+
+/* How long a listener's handshake may wait for the vault's signature. */
+#define SIGN_WAIT_MS 1000
+
+/* Items kept for reuse. */
+#define KEEP_BLOCKS 64
+#define KEEP_ITEMS  256
+
+static int roots_read(struct worker *worker, struct err *err)
+{
+    const struct config *config = &worker->role.config;
+    uint8_t *memory = pool_block_new(LIMIT_BUNDLE);
+    struct bundle_roots *roots;
+    struct text pem;
+
+    if (memory == NULL)
+        return err_set(err, ERR_MEMORY, "no memory for the roots");
+    text_init(&pem, memory, LIMIT_BUNDLE);
+    for (size_t i = 0; i < config->root_count; i++) {
+        struct room content;
+
+        if (file_read(config->roots[i], LIMIT_BUNDLE, &content, err) < 0)
+            goto fail;
+        text_add(&pem, span_of_room(content));
+        text_add_char(&pem, '\n');
+        file_free(&content);
+    }
+    if (text_check(&pem, "origins.roots", err) < 0)
+        goto fail;
+    roots = bundle_roots_new(text_span(&pem), err);
+    if (roots == NULL)
+        goto fail;
+    worker->origin_context = tls_context_new_client(roots, "http/1.1", err);
+    bundle_roots_free(roots);
+    pool_block_free(memory);
+    return worker->origin_context == NULL ? -1 : 0;
+
+fail:
+    pool_block_free(memory);
+    return -1;
+}
+
+/*
+ * A signature for a listener's handshake. The key is the vault's; the handshake waits, and with it
+ * this worker, for the time of one packet there and back.
+ */
+static ssize_t vault_sign(void *owner, struct span digest, struct room signature, struct err *err)
+{
+    struct listener *listener = owner;
+    int fd = listener->worker->sign_fd;
+    const struct message ask = {.type = MESSAGE_SIGN, .index = listener->index, .a = digest};
+    uint8_t memory[MESSAGE_MAX];
+    struct room room = {.ptr = memory, .len = sizeof memory};
+    struct message reply;
+
+    if (message_send(fd, &ask, -1, err) <= 0 || ipc_wait(fd, SIGN_WAIT_MS, err) <= 0 ||
+        message_recv(fd, SENDER_VAULT, room, &reply, NULL, err) <= 0)
+        return err_set(err, ERR_TLS, "the vault gives no signature for the listener");
+    if (reply.type != MESSAGE_SIGN_REPLY || reply.code != ERR_OK || reply.a.len > signature.len)
+        return err_set(err, ERR_TLS, "the vault refuses a signature for the listener");
+    memcpy(signature.ptr, reply.a.ptr, reply.a.len);
+    return (ssize_t)reply.a.len;
+}
+
+static int listeners_setup(struct worker *worker, struct err *err)
+{
+    const struct config *config = &worker->role.config;
+
+    if (config->listen_count > WORKER_LISTENERS)
+        return err_set(err, ERR_CONFIG, "more than %d listeners", WORKER_LISTENERS);
+    worker->listener_count = config->listen_count;
+    for (size_t i = 0; i < config->listen_count; i++) {
+        struct listener *listener = &worker->listeners[i];
+        struct room chain;
+
+        listener->worker = worker;
+        listener->index = (unsigned)i;
+        if (config->listens[i].certificate == NULL)
+            continue;
+        if (file_read(config->listens[i].certificate, LIMIT_CHAIN, &chain, err) < 0)
+            return -1;
+        listener->sign = (struct tls_sign){.sign = vault_sign, .owner = listener};
+        listener->tls_context =
+            tls_context_new_listener(span_of_room(chain), span_of(NULL, 0), &listener->sign, err);
+        file_free(&chain);
+        if (listener->tls_context == NULL)
+            return -1;
+    }
+    return 0;
+}
+
+static int pools_setup(struct worker *worker, struct err *err)
+{
+    const struct config_limits *limits = &worker->role.config.limits;
+    size_t tunnels = limits->tunnels;
+    uint8_t seed[16];
+
+    pool_init(&worker->blocks, LIMIT_BLOCK, limits->buffers, KEEP_BLOCKS);
+    pool_init(&worker->arena_blocks, LIMIT_ARENA_BLOCK, 4 * tunnels, KEEP_ITEMS);
+    pool_init(&worker->tunnel_pool, sizeof(struct tunnel), tunnels, KEEP_ITEMS);
+    pool_init(&worker->inspect_pool, sizeof(struct inspect), tunnels, KEEP_ITEMS);
+    pool_init(&worker->origin_pool, sizeof(struct origin), tunnels + limits->origins_idle,
+              KEEP_ITEMS);
+    pool_init(&worker->dial_pool, origin_dial_size(), tunnels, 16);
+    pool_init(&worker->session_pool, sizeof(struct session), limits->sessions, 16);
+    if (digest_random((struct room){.ptr = seed, .len = sizeof seed}, err) < 0)
+        return -1;
+    return map_init(&worker->sessions, limits->sessions, seed, err);
+}
+
+static int resolver_setup(struct worker *worker, struct err *err)
+{
+    const struct config_resolver *config = &worker->role.config.resolver;
+
+    worker->resolver =
+        resolver_new(&worker->loop, config->servers, worker->role.config.timeouts.resolve_ms, err);
+    if (worker->resolver == NULL)
+        return -1;
+    for (size_t i = 0; i < config->host_count; i++) {
+        if (resolver_add_static(worker->resolver, config->hosts[i].name, &config->hosts[i].address,
+                                err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int crypto_setup(struct worker *worker, struct err *err)
+{
+    if (file_read(worker->role.config.ca.certificate, LIMIT_CHAIN, &worker->ca_pem, err) < 0 ||
+        roots_read(worker, err) < 0)
+        return -1;
+    worker->leaf_key = leaf_key_new(err);
+    if (worker->leaf_key == NULL)
+        return -1;
+    worker->inspect_context = tls_context_new_inspect(err);
+    if (worker->inspect_context == NULL)
+        return -1;
+    return listeners_setup(worker, err);
+}
+
+int worker_setup(struct worker *worker, int argc, char **argv, struct err *err)
+{
+    worker->sign_fd = FD_SIGN;
+    if (role_start(&worker->role, "worker", argc, argv, err) < 0 || digest_setup(err) < 0 ||
+        loop_init(&worker->loop, err) < 0 || pools_setup(worker, err) < 0 ||
+        crypto_setup(worker, err) < 0 || resolver_setup(worker, err) < 0)
+        return -1;
+    (void)proc_raise_files();
+    if (worker->role.config.user != NULL && proc_drop_to(worker->role.config.user, err) < 0)
+        return -1;
+    return 0;
+}
+
+int worker_introduce(struct worker *worker, struct err *err)
+{
+    uint8_t memory[256];
+    struct text spki;
+
+    text_init(&spki, memory, sizeof memory);
+    if (leaf_key_public(worker->leaf_key, &spki, err) < 0)
+        return -1;
+
+    const struct message hello = {.type = MESSAGE_WORKER, .a = text_span(&spki)};
+
+    return vault_link_tell(&worker->vault, &hello, err);
+}
+
+void worker_take_peer(struct worker *worker, enum message_peer peer, int fd)
+{
+    struct err err;
+
+    switch (peer) {
+    case PEER_VAULT:
+        if (vault_link_replace(&worker->vault, fd, &err) < 0)
+            log_error("channel to the new vault: %s", err.text);
+        break;
+    case PEER_VAULT_SIGN:
+        (void)close(worker->sign_fd);
+        worker->sign_fd = fd;
+        break;
+    case PEER_WORKER:
+    case PEER_WORKER_SIGN:
+        (void)close(fd);
+        break;
+    }
+}
