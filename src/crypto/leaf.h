@@ -33,11 +33,18 @@ struct span leaf_ca_certificate(const struct leaf_ca *ca);
 /* SHA-256 of its DER, lower-case hex with colons not used. */
 void leaf_ca_fingerprint(const struct leaf_ca *ca, struct text *out);
 
+/* No leaf lives longer (H5). */
+#define LEAF_LIFETIME_MAX_S (7 * 86400)
+
+/* Room that any leaf fits in. */
+#define LEAF_DER_MAX 2048
+
 /*
  * Mint a leaf for exactly one canonical host and the P-256 public key in `spki` (DER): serial of
  * 128 random bits, SAN (DNS or IP) only, subject CN when it fits, EKU serverAuth, keyUsage
  * critical digitalSignature, basicConstraints critical CA:FALSE, AKI and SKI, notBefore one hour
  * ago, notAfter `lifetime_s` from now but never after the CA's own end. DER into `out`.
+ * `host` is checked again here: the caller may have it from a process that is not trusted.
  * ERR_TARGET, ERR_CERT_INVALID, ERR_LIMIT.
  */
 int leaf_mint(struct leaf_ca *ca, const struct host *host, struct span spki, int64_t now_s,

@@ -27,10 +27,12 @@ struct tls {
     struct span in;     /* private: what the library may read now */
     struct buf *sealed; /* private: where it may write now */
     int verifies;       /* private: a client that checks the peer */
+    int starved;        /* private: the queue's pool had no block left */
     char alert[48];     /* words of a fatal alert the peer sent, or empty */
 };
 
-/* Towards a client; `leaf` NULL for a listener's context. ERR_MEMORY, ERR_TLS. */
+/* Towards a client; `leaf` NULL for a listener's context, else it may be freed after.
+ * ERR_MEMORY, ERR_TLS. */
 int tls_init_server(struct tls *tls, struct tls_context *context, struct leaf *leaf,
                     struct err *err);
 
@@ -38,7 +40,9 @@ int tls_init_server(struct tls *tls, struct tls_context *context, struct leaf *l
 int tls_init_client(struct tls *tls, struct tls_context *context, const struct host *host,
                     struct err *err);
 
-/* Marks the session as properly ended first, so that it can be resumed. Safe on a zeroed struct. */
+/* `tls` stays where it is until tls_fini(); `context` outlives it. */
+
+/* Safe on a zeroed struct and twice. */
 void tls_fini(struct tls *tls);
 
 /*
@@ -51,17 +55,28 @@ void tls_fini(struct tls *tls);
 /*
  * Ciphertext in: shakes hands, then decrypts into `plain` as long as there is room. *used may be
  * less than in.len when `plain` is full: offer the rest again. Handshake bytes and alerts go to
- * `sealed`, which needs TLS_RECORD_MAX of room, else nothing is taken. A client's first flight is
- * made by a call with an empty `in`.
+ * `sealed`. While TLS_SHAKING that needs TLS_RECORD_MAX of room, else nothing is taken: call again
+ * when it has drained, with an empty `in` too. Once open no room is needed, so that both
+ * directions never wait for each other. A client's first flight is made by a call with an empty
+ * `in`.
  * 0, or -1: ERR_TLS; a client that verifies also ERR_CERT_UNTRUSTED, ERR_CERT_EXPIRED,
- * ERR_CERT_NAME, ERR_CERT_INVALID. `sealed` may then hold an alert worth sending.
+ * ERR_CERT_NAME, ERR_CERT_INVALID; ERR_MEMORY if a pool is at its limit. `sealed` may then hold an
+ * alert worth sending. What follows a close_notify is taken and dropped. That the bytes ended
+ * without one (truncation, H10) only the caller can see: its end of file before TLS_ENDED.
  */
 int tls_feed(struct tls *tls, struct span in, size_t *used, struct buf *plain, struct buf *sealed,
              struct err *err);
 
 /*
+ * 1 if plaintext already opened waits for room in `plain`: a record of which only a part fitted.
+ * Then tls_feed() is worth a call with an empty `in` as soon as there is room.
+ */
+int tls_has_pending(const struct tls *tls);
+
+/*
  * Encrypt: takes as many plaintext bytes as `sealed` has room for, in full records as far as
- * possible. *used may be 0. Only in TLS_OPEN.
+ * possible; a short run needs its length + 256 bytes of room. *used may be 0, and is before
+ * TLS_OPEN. In TLS_ENDED the other direction can still be used.
  */
 int tls_send(struct tls *tls, struct span plain, size_t *used, struct buf *sealed, struct err *err);
 

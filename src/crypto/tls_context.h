@@ -18,12 +18,21 @@ struct tls_context;
 struct tls_context *tls_context_new_inspect(struct err *err);
 
 /*
- * A listener with a certificate chain (PEM). Its private key stays elsewhere: `sign` is asked for
- * a signature over what the handshake needs signed. `key_pem` may be given instead for tests and
- * for the relay's peers; exactly one of the two.
+ * A listener with a certificate chain (PEM), leaf first. Its private key stays elsewhere: `sign`
+ * (copied) is asked for a signature over what the handshake needs signed. `key_pem` may be given
+ * instead for tests and for the relay's peers; exactly one of the two. ALPN as for inspect.
  */
 struct tls_sign {
-    /* DER or raw signature over `digest` with the key; returns its length or -1. Blocks. */
+    /*
+     * Sign `digest` with the key of the chain's first certificate; returns the length of the
+     * signature or -1 with *err filled. Blocks. What the two are depends on the key's kind:
+     *   EC:  `digest` is the hash itself, 32 to 64 bytes; the signature is an ECDSA-Sig-Value in
+     *        DER (RFC 3279 section 2.2.3).
+     *   RSA: `digest` is the block already padded (EMSA-PKCS1-v1_5 or EMSA-PSS, RFC 8017 section
+     *        9), exactly as long as the modulus; the signature is the private operation on it, of
+     *        the same length.
+     * crypto/sign.h is the other half, for the process that has the key.
+     */
     ssize_t (*sign)(void *owner, struct span digest, struct room signature, struct err *err);
     void *owner;
 };
@@ -32,11 +41,13 @@ struct tls_context *tls_context_new_listener(struct span chain_pem, struct span 
 
 /*
  * Towards a server that is verified against `roots` (taken by reference count, may be freed after).
- * `alpn` is one protocol ("http/1.1") or NULL. Session cache per connection: see tls.h.
+ * `alpn` is one protocol ("http/1.1") or NULL; a server that chooses another is refused. No
+ * resumption: every connection is verified in full. Here P-384 is offered too, last.
  */
 struct tls_context *tls_context_new_client(const struct bundle_roots *roots, const char *alpn,
                                            struct err *err);
 
+/* After the last of its connections. */
 void tls_context_free(struct tls_context *context);
 
 #endif
