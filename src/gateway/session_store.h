@@ -21,6 +21,9 @@ struct stored_session {
 
 struct session_store;
 
+/* Its name in state_dir. */
+#define SESSION_STORE_FILE "sessions.db"
+
 enum session_store_mode {
     SESSION_STORE_READ,  /* the file must be there; nothing can be changed */
     SESSION_STORE_WRITE, /* made with mode 0600 if it is not there */
