@@ -69,17 +69,18 @@ const struct http_field *http_fields_find(const struct http_fields *fields, stru
 /* How many fields are called `name`. */
 size_t http_fields_count(const struct http_fields *fields, struct span name);
 
-/*
- * Remove every field that a lenient server could read as `name`: ASCII case ignored, '_' and '-'
- * equal. Returns how many there were.
- */
+/* Whether a lenient server could read both as one name: ASCII case ignored, '_' and '-' equal. */
+bool http_name_is_like(struct span a, struct span b);
+
+/* Remove every field with a name like `name` (threat C9). Returns how many there were. */
 size_t http_fields_remove(struct http_fields *fields, struct span name);
 
 /*
  * Remove what concerns one connection only (RFC 9110 section 7.6.1): Connection and every field
  * it names, Keep-Alive, Proxy-Connection, Proxy-Authorization, Proxy-Authenticate, TE, Trailer,
  * Transfer-Encoding, Upgrade. A Connection option that names a field which must not be removed
- * (Host, Content-Length, Authorization ...) is ERR_SYNTAX.
+ * (Host, Content-Length, Authorization ...) is ERR_SYNTAX, as is one that is no token, and more
+ * than LIMIT_FIELD_COUNT of them. Credentials are added after this, never before.
  */
 int http_fields_remove_hop(struct http_fields *fields, struct err *err);
 

@@ -57,15 +57,17 @@ struct target {
     struct host host;   /* of absolute-form, else kind HOST_NAME and len 0 */
     uint16_t port;      /* of absolute-form, default of its scheme */
     struct span scheme; /* of absolute-form: "http" or "https", lower case */
-    struct span path;   /* normalised, starts with '/' ("*" for asterisk-form); in the arena */
+    struct span path;   /* normalised, starts with '/' ("*" for asterisk-form) */
     struct span query;  /* with its '?', or empty; as sent */
 };
 
 /*
  * Read and normalise (RFC 3986 section 6.2.2): percent-encoded unreserved characters decoded,
  * other escapes in upper-case hex, dot segments removed, runs of '/' kept as they are. Refused
- * with ERR_TARGET: fragments, bytes outside the URI grammar, bad escapes, %00, encoded '/' and '\'
- * within a dot segment context ("%2e%2f"), "/.." above the root. Threat E12.
+ * with ERR_TARGET: fragments, bytes outside the URI grammar, bad escapes, %00 in the path, "/.."
+ * above the root, and segments in which a lenient server would find a dot segment: an encoded '/'
+ * or '\', or a ';', next to dots ("%2e%2f", "..%5C", "..;"). Threat E12. The query is forwarded
+ * as sent: any visible ASCII but '#', with escapes that are well-formed.
  */
 int target_read(struct span text, struct arena *arena, struct target *target, struct err *err);
 

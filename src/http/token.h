@@ -14,4 +14,8 @@ bool token_is_token(struct span text);
 bool token_is_value_byte(uint8_t byte);
 bool token_is_value(struct span text);
 
+/* How many bytes from the start are tchars, or are field content. */
+size_t token_count_tchars(struct span text);
+size_t token_count_value_bytes(struct span text);
+
 #endif
