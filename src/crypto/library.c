@@ -16,7 +16,8 @@ int library_err(struct err *err, enum err_code code, const char *what)
     unsigned long first = ERR_get_error_all(NULL, NULL, NULL, &data, &flags);
     const char *reason = first == 0 ? NULL : ERR_reason_error_string(first);
 
-    if ((flags & ERR_TXT_STRING) != 0 && data != NULL && data[0] != '\0' && reason == NULL)
+    /* Ours, raised within a callback: the data are the words. */
+    if (ERR_GET_LIB(first) == ERR_LIB_USER && (flags & ERR_TXT_STRING) != 0 && data != NULL)
         (void)err_set(err, code, "%s: %s", what, data);
     else if (reason != NULL)
         (void)err_set(err, code, "%s: %s", what, reason);
