@@ -77,7 +77,8 @@ int seal_flush(struct seal *seal, struct err *err)
 {
     ssize_t sent;
 
-    if (buf_is_empty(&seal->gather) || seal->tls->state != TLS_OPEN)
+    if (buf_is_empty(&seal->gather) ||
+        (seal->tls->state != TLS_OPEN && seal->tls->state != TLS_ENDED))
         return 0;
     sent = some_send(seal, buf_span(&seal->gather), err);
     if (sent < 0)
