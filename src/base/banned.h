@@ -11,6 +11,15 @@
 #include <string.h>
 #include <time.h>
 
+/* glibc's fortified headers make macros of some of them. */
+#undef strcpy
+#undef strcat
+#undef strncpy
+#undef strncat
+#undef sprintf
+#undef vsprintf
+#undef gets
+
 #pragma GCC poison strcpy strcat strncpy strncat sprintf vsprintf strtok gets
 #pragma GCC poison atoi atol strdup localtime gmtime ctime
 

@@ -110,7 +110,7 @@ static void alert_send(struct inspect *inspect, uint8_t description)
     struct envelope_mark mark;
     struct err err;
 
-    if (envelope_begin(&mark, out, 7, &err) < 0)
+    if (envelope_begin(&mark, out, &err) < 0)
         return;
     (void)tls_write_alert(out, description, &err);
     envelope_finish(&mark);

@@ -49,7 +49,7 @@ static int wrapped_send(struct seal *seal, struct span bytes, size_t *used, stru
 
     if (seal->wrap == SEAL_BARE)
         return tls_send(seal->tls, bytes, used, seal->sealed, err);
-    if (envelope_begin(&mark, seal->sealed, bytes.len, err) < 0)
+    if (envelope_begin(&mark, seal->sealed, err) < 0)
         return -1;
     result = tls_send(seal->tls, bytes, used, seal->sealed, err);
     envelope_finish(&mark);
@@ -130,7 +130,7 @@ int seal_feed(struct seal *seal, struct span in, size_t *used, struct buf *plain
         return 0;
     if (seal->wrap == SEAL_BARE)
         return tls_feed(seal->tls, in, used, plain, seal->sealed, err);
-    if (envelope_begin(&mark, seal->sealed, 1024, err) < 0)
+    if (envelope_begin(&mark, seal->sealed, err) < 0)
         return -1;
     result = tls_feed(seal->tls, in, used, plain, seal->sealed, err);
     envelope_finish(&mark);
@@ -148,7 +148,7 @@ void seal_close(struct seal *seal)
         tls_send_close(seal->tls, seal->sealed);
         return;
     }
-    if (envelope_begin(&mark, seal->sealed, 64, &err) < 0)
+    if (envelope_begin(&mark, seal->sealed, &err) < 0)
         return;
     tls_send_close(seal->tls, seal->sealed);
     envelope_finish(&mark);

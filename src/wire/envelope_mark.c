@@ -1,57 +1,48 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Heads written after the payload they stand in front of. At the front of an empty queue the room
- * kept is the longest there is and what is left over is consumed; elsewhere the payload moves if
- * the guess was wrong.
+ * Heads written after the payload they stand in front of. The room kept is the longest a server's
+ * heads can be, so that a queue filled to its last byte still holds them. At the front of an empty
+ * queue what is left over is consumed; elsewhere the payload moves down to shorter heads.
  */
 #include "wire/envelope_mark.h"
 
 #include "base/limits.h"
-#include "base/num.h"
 #include "wire/envelope.h"
 
-int envelope_begin(struct envelope_mark *mark, struct buf *out, size_t expected, struct err *err)
+/* Frame head with a 64-bit length and no mask, chunk head with a varint of three bytes. */
+#define MARK_HEAD (10 + 4)
+
+int envelope_begin(struct envelope_mark *mark, struct buf *out, struct err *err)
 {
-    uint8_t head[ENVELOPE_HEAD] = {0};
-    size_t mask_offset;
+    static const uint8_t head[MARK_HEAD];
 
     *mark = (struct envelope_mark){.out = out, .start = buf_len(out)};
-    mark->head_len = mark->start == 0 ? ENVELOPE_HEAD
-                                      : envelope_write_head(head, num_min(expected, LIMIT_CHUNK),
-                                                            NULL, &mask_offset);
-    return buf_append(out, span_of(head, mark->head_len), err);
+    return buf_append(out, span_of(head, sizeof head), err);
 }
 
 void envelope_finish(struct envelope_mark *mark)
 {
     struct buf *out = mark->out;
-    size_t len = buf_len(out) - mark->start - mark->head_len;
+    size_t len = buf_len(out) - mark->start - MARK_HEAD;
     uint8_t head[ENVELOPE_HEAD];
     size_t mask_offset;
     size_t head_len;
-    struct room bytes;
+    uint8_t *at;
 
     if (len == 0) {
-        buf_drop_last(out, mark->head_len);
+        buf_drop_last(out, MARK_HEAD);
         return;
     }
     head_len = envelope_write_head(head, len, NULL, &mask_offset);
+    ENSURE(head_len <= MARK_HEAD);
+    at = buf_bytes(out).ptr + mark->start;
     if (mark->start == 0) {
-        bytes = buf_bytes(out);
-        memcpy(bytes.ptr + mark->head_len - head_len, head, head_len);
-        buf_consume(out, mark->head_len - head_len);
+        memcpy(at + MARK_HEAD - head_len, head, head_len);
+        buf_consume(out, MARK_HEAD - head_len);
         return;
     }
-    if (head_len > mark->head_len) {
-        struct room more = buf_reserve(out, head_len - mark->head_len);
-
-        ENSURE(more.len >= head_len - mark->head_len);
-        buf_commit(out, head_len - mark->head_len);
-    }
-    bytes = buf_bytes(out);
-    if (head_len != mark->head_len)
-        memmove(bytes.ptr + mark->start + head_len, bytes.ptr + mark->start + mark->head_len, len);
-    memcpy(bytes.ptr + mark->start, head, head_len);
-    if (head_len < mark->head_len)
-        buf_drop_last(out, mark->head_len - head_len);
+    if (head_len < MARK_HEAD)
+        memmove(at + head_len, at + MARK_HEAD, len);
+    memcpy(at, head, head_len);
+    buf_drop_last(out, MARK_HEAD - head_len);
 }

@@ -12,12 +12,10 @@
 struct envelope_mark {
     struct buf *out; /* borrowed until finished; only appended to in between */
     size_t start;    /* private: bytes queued before */
-    size_t head_len; /* private: room kept for the heads */
 };
 
-/* `expected`: a guess of the payload's length; a wrong one may cost a memmove. ERR_LIMIT,
- * ERR_MEMORY. */
-int envelope_begin(struct envelope_mark *mark, struct buf *out, size_t expected, struct err *err);
+/* ERR_LIMIT, ERR_MEMORY. */
+int envelope_begin(struct envelope_mark *mark, struct buf *out, struct err *err);
 
 /* Nothing appended: as if nothing had been begun. At most LIMIT_CHUNK bytes may have been. */
 void envelope_finish(struct envelope_mark *mark);
