@@ -14,15 +14,18 @@ void file_free(struct room *content); /* wipes */
 
 /*
  * A secret file (threat F6): O_NOFOLLOW, a regular file, owned by us or by root, no permission
- * for group or others, one link; content without blanks at both ends. ERR_CONFIG names what is
- * wrong, ERR_SYSTEM with ENOENT if it is not there.
+ * for group or others, one link, not empty; content without blanks at both ends. ERR_CONFIG names
+ * what is wrong, ERR_SYSTEM with ENOENT if it is not there.
  */
 int file_read_secret(const char *path, size_t limit, struct secret *secret, struct err *err);
 
-/* The same from a descriptor, which is taken (closed). No checks but the limit. */
+/* The same from a descriptor, which is taken (closed). No checks but the limit; may be empty. */
 int file_read_secret_fd(int fd, size_t limit, struct secret *secret, struct err *err);
 
-/* Temporary file beside it, fsync, rename, fsync of the directory: all or nothing. */
+/*
+ * Temporary file beside it (".exeat-" and 16 hex digits), fsync, rename, fsync of the directory:
+ * all or nothing. `mode` is exact, whatever the umask.
+ */
 int file_write_atomic(const char *path, struct span content, unsigned mode, struct err *err);
 
 /* Create `path` and its parents; an existing directory is fine. */

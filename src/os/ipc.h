@@ -22,11 +22,15 @@ int ipc_send(int fd, struct span message, int pass_fd, struct err *err);
 /*
  * Length of the message received, 0 if none is waiting, -1: ERR_CLOSED when the peer has gone,
  * ERR_LIMIT for a message larger than `room`. *passed_fd is a descriptor that came along (the
- * caller's now) or -1; `passed_fd` NULL closes what comes.
+ * caller's now, close-on-exec) or -1, also when we were out of descriptors; `passed_fd` NULL closes
+ * what comes.
  */
 ssize_t ipc_recv(int fd, struct room room, int *passed_fd, struct err *err);
 
-/* Wait until fd is readable (or `timeout_ms` is over: 0). For roles without an event loop. */
+/*
+ * Wait until fd is readable: 1; 0 when `timeout_ms` is over (-1: never) or a signal came; -1 with
+ * ERR_SYSTEM. For roles without an event loop.
+ */
 int ipc_wait(int fd, int timeout_ms, struct err *err);
 
 #endif

@@ -18,14 +18,16 @@ struct proc_fd {
  * Start this program again (by /proc/self/exe) with `argv` (NULL-ended; argv[0] included) and
  * exactly the given descriptors besides 0, 1, 2; everything else is closed in the child, its
  * signal mask is empty, and it is killed (SIGKILL) if its parent dies when `tie` is PROC_TIED.
- * Returns the pid or -1 with ERR_SYSTEM.
+ * At most 64 descriptors; the environment is inherited. /proc must be mounted; the binary need not
+ * be readable (mode 0111). Returns the pid or -1 with ERR_SYSTEM, also if exec failed.
  */
 enum proc_tie { PROC_FREE, PROC_TIED };
 pid_t proc_spawn_self(char *const argv[], const struct proc_fd *fds, size_t fd_count,
                       enum proc_tie tie, struct err *err);
 
 /*
- * Start another program found on PATH, with `envp`, our stdio and a default signal state.
+ * Start another program found on our PATH, with `envp`, our stdio and a default signal state. It
+ * inherits what was not opened close-on-exec: what our own caller gave us for it.
  * ERR_NOT_FOUND (exit status 127 to report), ERR_SYSTEM for what cannot be executed (126).
  */
 pid_t proc_spawn(char *const argv[], char *const envp[], struct err *err);
@@ -39,7 +41,10 @@ int proc_harden(struct err *err);
 /* The pid that traces this process, 0 if none. */
 pid_t proc_tracer(void);
 
-/* Drop root to this user and its groups for good. */
+/*
+ * Drop root to this user and its groups for good; ERR_CONFIG if there is no such user. A tie to the
+ * parent and being non-dumpable survive it. Nothing to do if this is the user already.
+ */
 int proc_drop_to(const char *user, struct err *err);
 
 /* Raise RLIMIT_NOFILE to its hard limit; returns what it is now. */
