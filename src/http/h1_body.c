@@ -110,8 +110,6 @@ static int extension_byte(struct h1_body *body, uint8_t byte, struct err *err)
 /* A byte of the trailer section after the last chunk (RFC 9112 section 7.1.2). */
 static int trailer_byte(struct h1_body *body, uint8_t byte, struct err *err)
 {
-    if (++body->trailers > LIMIT_TRAILER)
-        return body_fail(body, "too long trailers", byte, err);
     if (body->phase == BODY_LINE && byte == '\r') {
         body->phase = BODY_LAST_LF;
         return 0;
@@ -139,7 +137,7 @@ static int expect_byte(struct h1_body *body, uint8_t byte, uint8_t expected, enu
 {
     if (byte != expected)
         return body_fail(body, "end of a chunk line", byte, err);
-    body->phase = next;
+    body->phase = (int)next;
     return 0;
 }
 
@@ -152,6 +150,8 @@ static void size_begin(struct h1_body *body)
 /* One byte that is not content. */
 static int line_byte(struct h1_body *body, uint8_t byte, struct err *err)
 {
+    if (body->phase >= BODY_LINE && ++body->trailers > LIMIT_TRAILER)
+        return body_fail(body, "too long trailers", byte, err);
     switch ((enum body_phase)body->phase) {
     case BODY_SIZE:
     case BODY_DIGITS:

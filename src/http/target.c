@@ -183,6 +183,7 @@ static int path_read(struct span text, struct arena *arena, struct span *out, st
     struct path path = {.ptr = arena_take(arena, text.len)};
     size_t at = 0;
 
+    ENSURE(text.len > 0 && text.ptr[0] == '/');
     if (path.ptr == NULL)
         return err_set(err, ERR_MEMORY, "no memory for a path of %zu bytes", text.len);
     while (at < text.len) {
@@ -234,7 +235,7 @@ static size_t authority_len(struct span text)
 {
     size_t len = 0;
 
-    while (len < text.len && text.ptr[len] != '/' && text.ptr[len] != '?' && text.ptr[len] != '#')
+    while (len < text.len && text.ptr[len] != '/' && text.ptr[len] != '?')
         len++;
     return len;
 }
