@@ -22,6 +22,7 @@
 static void listener_ready(struct loop_watch *watch, unsigned ready)
 {
     struct listener *listener = watch->owner;
+    struct address peer;
     struct err err;
 
     (void)ready;
@@ -29,7 +30,7 @@ static void listener_ready(struct loop_watch *watch, unsigned ready)
         int fd;
 
         err_clear(&err);
-        fd = socket_accept(watch->fd, NULL, &err);
+        fd = socket_accept(watch->fd, &peer, &err);
         if (fd >= 0) {
             tunnel_open(listener->worker, listener, fd);
             continue;
