@@ -50,7 +50,7 @@ struct config_resolver {
     size_t host_count;
 };
 
-/* Of one worker, but `sessions`: of the gateway. */
+/* Of one worker. */
 struct config_limits {
     uint64_t tunnels;
     uint64_t tunnels_per_session;

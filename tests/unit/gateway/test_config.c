@@ -3,6 +3,7 @@
 #include "gateway/config.h"
 
 #include "base/text.h"
+#include "os/file.h"
 #include "policy/decide.h"
 
 #include "test.h"
@@ -307,6 +308,20 @@ TEST(rules_that_decide_something_have_no_warning)
     CHECK_INT(errors.warnings.total, 0);
 }
 
+TEST(the_example_is_right)
+{
+    struct room yaml;
+    struct err err;
+
+    CHECK_INT(file_read(EXAMPLE, CONFIG_FILE_MAX, &yaml, &err), 0);
+    config_fini(&config);
+    config_errors_init(&errors);
+    CHECK_INT(config_read(&config, span_of_room(yaml), EXAMPLE, &errors), 0);
+    CHECK_INT(errors.warnings.total, 0);
+    CHECK_INT(config.policy.rule_count, 4);
+    file_free(&yaml);
+}
+
 TEST(nothing_is_left_after_the_end)
 {
     check_read(full);
@@ -337,6 +352,7 @@ int main(void)
         TEST_OF(the_generation_is_of_the_bytes),
         TEST_OF(warnings_say_what_is_surely_not_meant),
         TEST_OF(rules_that_decide_something_have_no_warning),
+        TEST_OF(the_example_is_right),
         TEST_OF(nothing_is_left_after_the_end),
     };
 

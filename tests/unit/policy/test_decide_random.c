@@ -13,14 +13,14 @@
 #define RULES_MAX 4
 #define LIST_MAX  3
 
-static uint64_t state = 0x9e3779b97f4a7c15u;
+static uint64_t seed = 0x9e3779b97f4a7c15u;
 
 static size_t pick(size_t below)
 {
-    state ^= state << 13;
-    state ^= state >> 7;
-    state ^= state << 17;
-    return (size_t)((state >> 11) % below);
+    seed ^= seed << 13;
+    seed ^= seed >> 7;
+    seed ^= seed << 17;
+    return (size_t)((seed >> 11) % below);
 }
 
 static const char *const labels[] = {"a", "b", "xa", "aa", "com", "a-b", "evil"};
