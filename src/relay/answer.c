@@ -4,6 +4,8 @@
 
 int answer_status(const struct err *why)
 {
+    if (why->code == ERR_CHUNK)
+        return 502; /* the gateway broke the framing, not the client */
     switch (err_status(why->code)) {
     case 400:
     case 405:

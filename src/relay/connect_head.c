@@ -39,7 +39,8 @@ static int line_read(struct span line, struct err *err)
     if (!span_equal(version, span_text("HTTP/1.1")) && !span_equal(version, span_text("HTTP/1.0")))
         return err_set(err, ERR_SYNTAX, "version is not HTTP/1.0 or HTTP/1.1");
     if (!span_equal(span_first(line, (size_t)method_end), span_text("CONNECT")))
-        return err_set(err, ERR_METHOD, "only CONNECT is served here; use https URLs");
+        return err_set(err, ERR_METHOD,
+                       "only CONNECT is served: use an https URL, or NO_PROXY for this host");
     return 0;
 }
 

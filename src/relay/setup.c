@@ -83,14 +83,15 @@ static int setup_work(const struct settings *settings, struct err *err)
 {
     uint8_t *memory = pool_block_new(CA_MAX);
     struct text ca;
+    struct err inner;
     int result;
 
     if (memory == NULL)
         return err_set(err, ERR_MEMORY, "no memory for the CA certificate");
     text_init(&ca, memory, CA_MAX);
     result = fetch_get(settings, profile_at(settings->profile)->ca_path, SETUP_LIMIT_MS, &ca, err);
-    if (result == 0 && bundle_check_ca(text_span(&ca), clock_wall_ms() / 1000, err) < 0)
-        result = -1;
+    if (result == 0 && bundle_check_ca(text_span(&ca), clock_wall_ms() / 1000, &inner) < 0)
+        result = err_set(err, inner.code, "gateway: its CA document: %s", inner.text);
     if (result == 0)
         result = bundle_write(settings, text_span(&ca), err);
     pool_block_free(memory);
