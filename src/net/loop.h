@@ -114,7 +114,10 @@ struct loop_signal {
 /* SIGCHLD as well: reap with waitpid() in the callback. An open signal keeps loop_run() going. */
 int loop_signal_open(struct loop_signal *signal, struct loop *loop, int number,
                      void (*on_signal)(struct loop_signal *, int), void *owner, struct err *err);
-/* The memory must stay until the reap step of this tick, or loop_fini(). */
+/*
+ * The memory must stay until the reap step of this tick, or loop_fini(); so it must when
+ * loop_signal_open() failed, which closes it.
+ */
 void loop_signal_close(struct loop_signal *signal);
 
 #endif
