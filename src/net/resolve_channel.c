@@ -6,6 +6,11 @@
  */
 #include "net/resolve_channel.h"
 
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
 #include "base/pool.h"
 
 #define SOCKET_LIMIT 256
@@ -128,6 +133,53 @@ static void on_socket_state(void *arg, ares_socket_t fd, int readable, int writa
     (void)loop_watch_release(&socket->watch, on_socket_closed);
 }
 
+/* --- sockets for c-ares: its own would raise SIGPIPE when a server hangs up --- */
+
+static ares_socket_t on_socket(int family, int type, int protocol, void *arg)
+{
+    int fd = socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol);
+    int one = 1;
+
+    (void)arg;
+    if (fd >= 0 && type == SOCK_STREAM)
+        (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    return fd;
+}
+
+static int on_close(ares_socket_t fd, void *arg)
+{
+    (void)arg;
+    return close(fd);
+}
+
+static int on_connect(ares_socket_t fd, const struct sockaddr *address, ares_socklen_t len,
+                      void *arg)
+{
+    (void)arg;
+    return connect(fd, address, len);
+}
+
+static ares_ssize_t on_recv(ares_socket_t fd, void *bytes, size_t len, int flags,
+                            struct sockaddr *from, ares_socklen_t *from_len, void *arg)
+{
+    (void)arg;
+    return recvfrom(fd, bytes, len, flags, from, from_len);
+}
+
+static ares_ssize_t on_send(ares_socket_t fd, const struct iovec *pieces, int count, void *arg)
+{
+    struct msghdr head = {.msg_iovlen = (size_t)count};
+
+    (void)arg;
+    memcpy(&head.msg_iov, &pieces, sizeof head.msg_iov); /* not const there, but not written */
+    return sendmsg(fd, &head, MSG_NOSIGNAL);
+}
+
+static const struct ares_socket_functions socket_functions = {on_socket, on_close, on_connect,
+                                                              on_recv, on_send};
+
+/* --- the channel --- */
+
 static int ares_fail(int status, const char *what, struct err *err)
 {
     return err_set(err, status == ARES_ENOMEM ? ERR_MEMORY : ERR_CONFIG, "%s: %s", what,
@@ -160,6 +212,7 @@ static int channel_open(struct resolve_channel *channel, const char *servers, in
                               ARES_OPT_DOMAINS | ARES_OPT_LOOKUPS | ARES_OPT_SOCK_STATE_CB);
     if (status != ARES_SUCCESS)
         return ares_fail(status, "cannot start DNS", err);
+    ares_set_socket_functions(channel->ares, &socket_functions, channel);
     if (servers == NULL)
         return 0;
     status = ares_set_servers_ports_csv(channel->ares, servers);

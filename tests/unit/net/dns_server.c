@@ -141,7 +141,7 @@ static int answer_make(struct answer *answer, const struct question *question, i
         answer->bytes[3] |= RCODE_NONE;
     else if (is_asked(question, "fail"))
         answer->bytes[3] |= RCODE_FAIL;
-    else if (is_asked(question, "many") && !is_tcp)
+    else if ((is_asked(question, "many") || is_asked(question, "hangup")) && !is_tcp)
         answer->bytes[2] |= 2; /* truncated */
     else if (is_asked(question, "other")) {
         put_address(answer, question->type, 9);
@@ -206,6 +206,10 @@ static void on_connection(struct loop_watch *watch, unsigned ready)
             question_read(span_of(bytes + at + 2, len), &question) < 0)
             break;
         server->tcp_count++;
+        if (is_asked(&question, "hangup")) {
+            loop_watch_close(watch, NULL);
+            return;
+        }
         if (answer_make(&answer, &question, 1)) {
             head[0] = (uint8_t)(answer.len >> 8);
             head[1] = (uint8_t)answer.len;

@@ -13,6 +13,7 @@
  *   none       NXDOMAIN                       silent   nothing at all
  *   fail       SERVFAIL                       junk     bytes that are no message
  *   many       100 A records (TCP; UDP says "truncated"); AAAA: 100 as well
+ *   hangup     UDP says "truncated", TCP closes without a word
  *   other      an answer to another question, which must not be taken, and no right one
  */
 struct dns_server {

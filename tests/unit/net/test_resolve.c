@@ -15,6 +15,7 @@
 #include "test.h"
 
 #define QUERY_COUNT 300
+#define TIMEOUT_MS  1400
 
 static struct loop loop;
 static struct err err;
@@ -50,7 +51,7 @@ static int set_up(void **state)
     waiting = 0;
     if (dns_server_open(&server, &err) < 0)
         return -1;
-    return open_all(2000);
+    return open_all(TIMEOUT_MS);
 }
 
 static int tear_down(void **state)
@@ -142,7 +143,7 @@ TEST(resolve_does_not_wait_long_for_the_other_family)
     int64_t start_ms = loop.now_ms;
 
     CHECK_STR(words(answer_to("lame.example")), "192.0.2.4:443");
-    CHECK(loop.now_ms - start_ms < 1000);
+    CHECK(loop.now_ms - start_ms < TIMEOUT_MS / 2);
 }
 
 TEST(resolve_follows_an_alias_in_the_answer)
@@ -170,8 +171,8 @@ TEST(resolve_times_out_in_the_time_it_was_given)
     const struct asked *which = answer_to("silent.example");
 
     CHECK_INT(which->err.code, ERR_TIMEOUT);
-    CHECK(loop.now_ms - start_ms >= 1500);
-    CHECK(loop.now_ms - start_ms <= 4000);
+    CHECK(loop.now_ms - start_ms >= TIMEOUT_MS / 2);
+    CHECK(loop.now_ms - start_ms <= TIMEOUT_MS + 1500);
     CHECK(server.udp_count > 2); /* it has tried more than once */
 }
 
@@ -191,6 +192,14 @@ TEST(resolve_survives_bytes_that_are_no_message)
     CHECK_INT(answer_to("junk.example")->count, 0);
 }
 
+/* c-ares writes to what is closed already: an error there, not a signal that ends us. */
+TEST(resolve_survives_a_server_that_hangs_up)
+{
+    for (int i = 0; i < 3; i++)
+        CHECK_INT(answer_to("hangup.example")->err.code, ERR_DNS);
+    CHECK(server.tcp_count > 0);
+}
+
 /* M6 */
 TEST(resolve_takes_no_answer_to_another_question)
 {
@@ -206,7 +215,7 @@ TEST(resolve_sends_out_the_very_name_and_no_other)
     char servers[32];
 
     (void)snprintf(servers, sizeof servers, "127.0.0.1:%u", server.port);
-    resolver = resolver_new(&loop, servers, 2000, &err);
+    resolver = resolver_new(&loop, servers, TIMEOUT_MS, &err);
     CHECK(resolver != NULL);
     CHECK_INT(answer_to("none")->count, 0);
     CHECK_STR(server.names, "none none ");
@@ -456,6 +465,7 @@ TEST_MAIN(RESOLVE_TEST(resolve_asks_for_both_families_and_lets_them_take_turns),
           RESOLVE_TEST(resolve_times_out_in_the_time_it_was_given),
           RESOLVE_TEST(resolve_bounds_the_addresses_of_an_answer),
           RESOLVE_TEST(resolve_survives_bytes_that_are_no_message),
+          RESOLVE_TEST(resolve_survives_a_server_that_hangs_up),
           RESOLVE_TEST(resolve_takes_no_answer_to_another_question),
           RESOLVE_TEST(resolve_sends_out_the_very_name_and_no_other),
           RESOLVE_TEST(resolve_answers_literals_itself),
