@@ -103,7 +103,7 @@ void uplink_close(struct uplink *uplink, enum link_end end)
         stream_reset(&uplink->client, on_client_closed);
     else
         stream_close(&uplink->client, on_client_closed);
-    link_end_now(uplink, end);
+    link_end_now(uplink, LINK_END_FIN); /* a reset would take our close frame back */
     explicit_bzero(&uplink->shake, sizeof uplink->shake);
     buf_fini(&uplink->client_in);
     buf_fini(&uplink->client_out);

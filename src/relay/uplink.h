@@ -70,7 +70,7 @@ void uplink_retry(struct uplink *uplink, const struct err *why);
 /* Deliver what is queued for the client, then FIN. */
 void uplink_finish(struct uplink *uplink);
 
-/* Close both sides now. */
+/* Close both sides now; `end` is what the client sees. */
 void uplink_close(struct uplink *uplink, enum link_end end);
 
 /* Ask the gateway: the first try of this uplink, or the next. */
