@@ -98,7 +98,7 @@ static int decode_step(struct tunnel *tunnel, struct err *err)
     }
     if (ws_frame_next(&tunnel->ws, &event)) {
         event_handle(tunnel, &event, err, &result);
-        return result < 0 ? -1 : !tunnel->hello_complete;
+        return result < 0 ? -1 : 1; /* the loop stops at the end of the hello */
     }
     if (tunnel->held > 0) {
         buf_consume(in, tunnel->held);
