@@ -11,9 +11,11 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "base/num.h"
 #include "base/pool.h"
 
 #define SOCKET_LIMIT 256
+#define SEND_PIECES  16
 #define TRY_COUNT    3
 #define TRY_SHARE    7 /* 1 + 2 + 4: each try waits twice as long as the one before */
 #define TRY_MIN_MS   100
@@ -166,12 +168,14 @@ static ares_ssize_t on_recv(ares_socket_t fd, void *bytes, size_t len, int flags
     return recvfrom(fd, bytes, len, flags, from, from_len);
 }
 
+/* More pieces than fit go with the next call: sending less than all is what TCP does as well. */
 static ares_ssize_t on_send(ares_socket_t fd, const struct iovec *pieces, int count, void *arg)
 {
-    struct msghdr head = {.msg_iovlen = (size_t)count};
+    struct iovec copy[SEND_PIECES];
+    struct msghdr head = {.msg_iov = copy, .msg_iovlen = num_min((size_t)count, SEND_PIECES)};
 
     (void)arg;
-    memcpy(&head.msg_iov, &pieces, sizeof head.msg_iov); /* not const there, but not written */
+    memcpy(copy, pieces, head.msg_iovlen * sizeof *copy);
     return sendmsg(fd, &head, MSG_NOSIGNAL);
 }
 

@@ -79,7 +79,9 @@ static size_t descriptor_count(void)
     DIR *dir = opendir("/proc/self/fd");
     size_t count = 0;
 
-    while (dir != NULL && readdir(dir) != NULL)
+    if (dir == NULL)
+        return 0;
+    while (readdir(dir) != NULL)
         count++;
     (void)closedir(dir);
     return count - 3; /* ".", "..", and the directory itself */
