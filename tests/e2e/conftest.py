@@ -30,9 +30,8 @@ def origin_rules(origin, host="origin.test"):
     only = {"hosts": [host], "ports": [origin.port]}
     return [
         {"name": "no-secrets", **only, "paths": ["/secret/**"], "action": "deny"},
-        {"name": "read-only", **only, "methods": ["GET", "HEAD"], "paths": ["/readonly/**"],
-         "action": "allow"},
-        {"name": "no-writes", **only, "paths": ["/readonly/**"], "action": "deny"},
+        {"name": "no-writes", **only, "methods": ["POST", "PUT", "DELETE"],
+         "paths": ["/readonly/**"], "action": "deny"},
         {"name": "with-key", **only, "paths": ["/key", "/key/**"], "action": "allow",
          "inject": [{"header": "DD-API-KEY", "credential": "datadog", "format": "{}"}]},
         {"name": "with-bearer", **only, "paths": ["/headers", "/headers/**"], "action": "allow",

@@ -4,9 +4,15 @@ import json
 import os
 import pathlib
 import re
+import socket
 import urllib.request
 
 from program import Program, clean_environment, command_line, run, wait_until
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        return sock.getsockname()[1]
+
 
 BUILD = pathlib.Path(os.environ.get("EXEAT_BUILD", pathlib.Path(__file__).parents[2] / "build"))
 
@@ -75,7 +81,7 @@ class Gateway:
         self.port = self.tls_port = None
         self.listens = [{"address": "127.0.0.1:0"}]
         if tls:
-            self.listens.append({"address": "127.0.0.1:0",
+            self.listens.append({"address": f"127.0.0.1:{free_port()}",
                                  "tls": {"certificate": tls[0], "key": tls[1]}})
         secrets = self.directory / "secrets"
         secrets.mkdir(exist_ok=True)

@@ -5,6 +5,7 @@ import pathlib
 import socket
 import subprocess
 
+from gateway import free_port
 from program import Program, clean_environment, wait_until
 
 CONFIG = """\
@@ -46,11 +47,6 @@ http {{
     }}
 }}
 """
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        return sock.getsockname()[1]
 
 
 def git(*words, cwd, environment):

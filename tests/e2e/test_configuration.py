@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What an operator sees: the commands, and every configuration error with its place."""
 import re
+import shutil
 import stat
 
 import pytest
@@ -45,7 +46,7 @@ def bench(tmp_path, authority):
     (tmp_path / "secrets/dd").chmod(0o600)
     (tmp_path / "roots.pem").write_bytes(authority.certificate.read_bytes())
     gateway.config_path.write_text(GOOD)
-    return gateway
+    return gateway.ca_init()
 
 
 def check(gateway, status):
@@ -61,7 +62,7 @@ def test_a_good_configuration_is_good(bench):
 ERRORS = [
     ("    ports: [443]", "    prots: [443]", 16, "ports"),
     ("    ports: [443]", "    ports: [0]", 16, "1"),
-    ("    ports: [443]", "    ports: [65536]", 16, "65535"),
+    ("    ports: [443]", "    ports: [65536]", 16, "65536"),
     ("    ports: [443]", "    ports: https", 16, "expected"),
     ("    hosts: [origin.test]", "    hosts: [ori gin]", 15, "ori gin"),
     ("    hosts: [origin.test]", "    hosts: ['*origin.test']", 15, "*origin.test"),
@@ -69,7 +70,7 @@ ERRORS = [
     ("    action: allow", "    action: permit", 23, "permit"),
     ("        credential: datadog", "        credential: unknown", 21, "unknown"),
     ('        format: "{}"', '        format: "x"', 22, "{}"),
-    ("      - header: DD-API-KEY", '      - header: "DD API KEY"', 20, "DD API KEY"),
+    ("      - header: DD-API-KEY", '      - header: "DD API KEY"', 20, "header"),
     ("  - address: 127.0.0.1:0", "  - address: 127.0.0.1", 2, "127.0.0.1"),
     ("  - address: 127.0.0.1:0", "  - address: example.com:80", 2, "example.com"),
     ("  networks: [127.0.0.0/8]", "  networks: [127.0.0.0/33]", 8, "127.0.0.0/33"),
@@ -116,13 +117,13 @@ def test_a_credential_that_cannot_be_a_header_is_named_and_not_shown(bench, valu
 
 
 def test_serve_refuses_what_check_refuses(bench):
-    bench.ca_init()
     bench.config_path.write_text(GOOD.replace("[443]", "[0]"))
     done = bench.command("serve", "-c", bench.config_path, check=1)
     assert b"gateway.yaml:16" in done.stderr and b"listening" not in done.stdout
 
 
 def test_serve_without_a_ca_says_what_to_do(bench):
+    shutil.rmtree(bench.state)
     done = bench.command("serve", "-c", bench.config_path, check=1)
     assert b"ca init" in done.stderr and b"listening" not in done.stdout
 
@@ -140,7 +141,6 @@ def test_a_file_that_is_not_there(bench):
 
 
 def test_the_ca_is_made_once_and_its_key_is_private(bench):
-    bench.ca_init()
     keys = [path for path in bench.directory.rglob("*")
             if path.is_file() and b"PRIVATE KEY" in path.read_bytes()]
     assert len(keys) == 1
@@ -154,7 +154,6 @@ def test_the_ca_is_made_once_and_its_key_is_private(bench):
 
 
 def test_a_token_file_is_private_and_never_overwritten(bench):
-    bench.ca_init()
     path = bench.directory / "token"
     bench.command("session", "create", "-c", bench.config_path, "--token-file", path)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -164,7 +163,6 @@ def test_a_token_file_is_private_and_never_overwritten(bench):
 
 
 def test_tokens_are_not_in_the_state_directory(bench):
-    bench.ca_init()
     session = bench.session_create()
     for path in bench.state.rglob("*"):
         if path.is_file():
@@ -190,7 +188,6 @@ def test_the_relays_command_line(bench, words, status):
 
 
 def test_the_gateway_ends_well_on_sigterm(bench):
-    bench.ca_init()
     program = Program("gateway", [gateway_path(), "serve", "-c", bench.config_path],
                       env=bench.environment, directory=bench.directory)
     program.expect("listening on")

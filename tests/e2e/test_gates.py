@@ -10,7 +10,7 @@ import threading
 
 import pytest
 
-from nginx import free_port
+from gateway import free_port
 from program import Program, run, wait_until
 from relay import relay_path
 from tunnel import RelayChannel

@@ -6,7 +6,7 @@ import socket
 import pytest
 
 from authority import Authority
-from nginx import free_port
+from gateway import free_port
 from origin import Origin
 from tunnel import RelayChannel, TlsClient, Tunnel
 
