@@ -20,6 +20,7 @@ static const uint8_t common_name_oid[] = {0x06, 0x03, 0x55, 0x04, 0x03};
 /* Take one element off *rest. -1 at the end or for a length that does not fit. */
 static int element_take(struct span *rest, uint8_t *tag, struct span *content)
 {
+    struct span all = *rest; /* *content may be *rest */
     size_t head = 2;
     size_t len;
 
@@ -38,8 +39,8 @@ static int element_take(struct span *rest, uint8_t *tag, struct span *content)
     }
     if (len > rest->len - head)
         return -1;
-    *content = span_first(span_from(*rest, head), len);
-    *rest = span_from(*rest, head + len);
+    *rest = span_from(all, head + len);
+    *content = span_first(span_from(all, head), len);
     return 0;
 }
 
@@ -106,14 +107,15 @@ static int subject_read(struct span names, char *out, size_t cap)
 
 static int fields_read(struct span der, struct certificate *certificate)
 {
+    struct span whole;
     struct span tbs;
     struct span skipped;
     struct span validity;
     struct span subject;
     uint8_t tag;
 
-    if (element_expect(&der, DER_SEQUENCE, &der) < 0 ||
-        element_expect(&der, DER_SEQUENCE, &tbs) < 0)
+    if (element_expect(&der, DER_SEQUENCE, &whole) < 0 ||
+        element_expect(&whole, DER_SEQUENCE, &tbs) < 0)
         return -1;
     if (tbs.len > 0 && tbs.ptr[0] == DER_VERSION && element_take(&tbs, &tag, &skipped) < 0)
         return -1;

@@ -60,6 +60,7 @@ int command_config(struct config *config, const char *path, enum command_files f
         return command_failed("out of memory");
     config_errors_init(errors);
     result = config_load(config, path, files, errors);
+    errors->warnings.count = 0; /* `check` and `serve` tell them */
     command_errors_print(errors);
     pool_block_free(errors);
     return result < 0 ? 1 : 0;

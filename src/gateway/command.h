@@ -18,7 +18,7 @@ int command_audit_verify(const struct options *options);
 int command_failed(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /*
- * Read a configuration file; its errors and warnings go to stderr. *config is zeroed storage.
+ * Read a configuration file; its errors go to stderr. *config is zeroed storage.
  * `files`: also what it names must be there. 0, or 1.
  */
 enum command_files { COMMAND_FILES_LATER, COMMAND_FILES_TOO };

@@ -156,16 +156,21 @@ static void generations_reap(struct master *master)
         next = node->next;
         if (generation->state != GENERATION_CLOSED)
             continue;
-        if (generation == master->current)
-            master->current = NULL;
+        ENSURE(generation != master->current);
         generation_free(generation);
     }
 }
 
 /* --- the end --- */
 
-static void signals_close(struct master *master)
+/* Nothing is left to wait for, so that the loop ends. */
+static void master_close(struct master *master)
 {
+    while (master->generations.count > 0)
+        generation_free(list_first(&master->generations));
+    leavers_close(master, INT64_MAX);
+    loop_deadline_clear(&master->auditor.restart);
+    loop_deadline_clear(&master->tick);
     for (size_t i = 0; i < sizeof master->signals / sizeof *master->signals; i++)
         loop_signal_close(&master->signals[i]);
 }
@@ -176,11 +181,8 @@ static void tick_expired(struct loop_deadline *deadline)
 
     loop_deadline_set(&master->tick, MASTER_TICK_MS);
     leavers_close(master, master->loop.now_ms);
-    if (master->generations.count > 1 || master->is_stopping) {
-        /* The auditor still reads the configuration of the last one when it is replaced. */
-        if (!master->is_stopping || master->generations.count > 1)
-            generations_reap(master);
-    }
+    if (!master->is_stopping)
+        generations_reap(master);
     if (!master->is_stopping)
         return;
     for (struct list_node *node = master->generations.first; node != NULL; node = node->next) {
@@ -195,7 +197,7 @@ static void tick_expired(struct loop_deadline *deadline)
         master->auditor.state = CHILD_NONE;
     child_close(&master->auditor);
     if (master->auditor.state == CHILD_NONE)
-        loop_stop(&master->loop);
+        master_close(master);
     else if (master->loop.now_ms - master->auditor.started_ms > AUDITOR_CLOSE_MS &&
              master->is_stopping++ > AUDITOR_CLOSE_MS / MASTER_TICK_MS)
         (void)kill(master->auditor.pid, SIGKILL);
@@ -366,16 +368,21 @@ static int master_set_up(struct master *master, const struct options *options, s
 
 int master_serve(const struct options *options)
 {
-    struct master *master = pool_block_new(sizeof *master);
     enum log_level level;
+    struct master *master;
     struct err err;
+    int status;
 
     if (options->log != NULL && log_level_read(options->log, &level) < 0)
         return command_failed("--log: '%s' is not error, warning, info or debug", options->log) + 1;
     log_init("exeat-gateway", LOG_INFO);
+    master = pool_block_new(sizeof *master);
     if (master == NULL || master_set_up(master, options, &err) < 0 ||
-        signals_open(master, &err) < 0)
-        return command_failed("%s", master == NULL ? "out of memory" : err.text);
+        signals_open(master, &err) < 0) {
+        status = command_failed("%s", master == NULL ? "out of memory" : err.text);
+        pool_block_free(master);
+        return status;
+    }
     loop_deadline_set(&master->tick, MASTER_TICK_MS);
     if (auditor_start(master, &err) < 0 || generation_start(master->next, &err) < 0) {
         log_error("%s", err.text);
@@ -383,7 +390,9 @@ int master_serve(const struct options *options)
         master_stop(master);
     }
     loop_run(&master->loop);
-    signals_close(master);
+    loop_fini(&master->loop);
     log_info("ended");
-    return master->status;
+    status = master->status;
+    pool_block_free(master);
+    return status;
 }
