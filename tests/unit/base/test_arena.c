@@ -26,7 +26,7 @@ TEST(arena_gives_zeroed_aligned_memory)
         for (size_t size = 1; size < 300; size += 7) {
             uint8_t *piece = arena_take(&arena, size);
 
-            CHECK(piece != NULL);
+            ENSURE(piece != NULL);
             CHECK_INT((uintptr_t)piece % alignof(max_align_t), 0);
             for (size_t i = 0; i < size; i++)
                 CHECK_INT(piece[i], 0);
@@ -76,7 +76,7 @@ TEST(arena_gives_large_pieces_blocks_of_their_own)
     CHECK(arena_take(&arena, 16) != NULL);
     CHECK_INT(blocks.used, 1);
     large = arena_take(&arena, 100000);
-    CHECK(large != NULL);
+    ENSURE(large != NULL);
     memset(large, 1, 100000);
     CHECK_INT(blocks.used, 1);
     arena_reset(&arena);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/pool.h"
 
+#include "base/ensure.h"
 #include "dies.h"
 
 TEST(pool_takes_up_to_its_limit)
@@ -79,7 +80,7 @@ TEST(pool_blocks_are_zeroed)
 {
     uint8_t *block = pool_block_new(4096);
 
-    CHECK(block != NULL);
+    ENSURE(block != NULL);
     for (size_t i = 0; i < 4096; i++)
         CHECK_INT(block[i], 0);
     pool_block_free(block);

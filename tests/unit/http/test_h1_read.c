@@ -6,18 +6,18 @@
 #include "base/text.h"
 #include "fixture.h"
 
-/* GET / with `byte` in place of the '@' of `head`. */
+/* `head` with `byte` in place of its '@'. */
 static enum err_code request_error_with(const char *head, uint8_t byte)
 {
     char bytes[256];
-    size_t len = strlen(head);
-    char *at = memchr(head, '@', len) == NULL ? NULL : bytes + (strchr(head, '@') - head);
+    struct span text = span_text(head);
+    ssize_t at = span_find(text, '@');
     struct http_request request;
 
-    CHECK(at != NULL && len < sizeof bytes);
-    memcpy(bytes, head, len);
-    *at = (char)byte;
-    return request_read_span(span_of(bytes, len), &request) < 0 ? fixture_err.code : ERR_OK;
+    ENSURE(at >= 0 && text.len < sizeof bytes);
+    memcpy(bytes, text.ptr, text.len);
+    bytes[at] = (char)byte;
+    return request_read_span(span_of(bytes, text.len), &request) < 0 ? fixture_err.code : ERR_OK;
 }
 
 TEST(h1_read_request_gives_all_parts)

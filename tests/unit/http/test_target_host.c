@@ -304,19 +304,9 @@ TEST(target_connect_is_host_and_port_and_nothing_else_E3)
 
 TEST(target_connect_takes_ports_of_1_to_5_digits_E10)
 {
-    static const char *const bad[] = {"a:0",
-                                      "a:65536",
-                                      "a:00443",
-                                      "a:+443",
-                                      "a:-1",
-                                      "a:007",
-                                      "a:4 43",
-                                      "a:0x1bb",
-                                      "a:443.0",
-                                      "a:100000",
-                                      "a:\xef\xbc\x94"
-                                      "43",
-                                      "a:443a"};
+    static const char *const bad[] = {"a:0",     "a:65536",  "a:00443",          "a:+443",
+                                      "a:-1",    "a:007",    "a:4 43",           "a:0x1bb",
+                                      "a:443.0", "a:100000", "a:44\xef\xbc\x93", "a:443a"};
 
     check_connect("a:1", "a", 1);
     check_connect("a:65535", "a", 65535);
