@@ -350,7 +350,7 @@ static int master_set_up(struct master *master, const struct options *options, s
     master->next_id = 1;
     for (size_t i = 0; i < MASTER_LEAVERS; i++)
         master->leavers[i].fd = -1;
-    if (proc_harden(err) < 0 || digest_setup(err) < 0 || loop_init(&master->loop, err) < 0)
+    if (proc_harden(err) < 0 || digest_setup(err) < 0)
         return -1;
     (void)proc_raise_files();
     child_init(&master->auditor, &master->loop, CHILD_AUDITOR, master);
@@ -363,7 +363,11 @@ static int master_set_up(struct master *master, const struct options *options, s
         (void)log_level_read(options->log, &level);
     log_set_level(level);
     master->log_word = log_word(level);
-    return file_make_dirs(master->next->config.state_dir, 0700, err);
+    if (file_make_dirs(master->next->config.state_dir, 0700, err) == 0 &&
+        loop_init(&master->loop, err) == 0)
+        return 0;
+    generation_free(master->next);
+    return -1;
 }
 
 int master_serve(const struct options *options)

@@ -2,6 +2,7 @@
 /* Starting, hearing and replacing one child. */
 #include "gateway/master_child.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -211,8 +212,9 @@ static void death_log(const struct child *child, int wait_status)
 {
     const char *name = kind_names[child->kind];
     bool is_good = WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == 0;
+    bool is_ours = WIFSIGNALED(wait_status) && WTERMSIG(wait_status) == SIGKILL;
 
-    if (child->is_ending && is_good)
+    if (child->is_ending && (is_good || is_ours))
         log_debug("%s %u: ended", name, child->id);
     else if (WIFSIGNALED(wait_status))
         log_error("%s %u: killed by signal %d", name, child->id, WTERMSIG(wait_status));

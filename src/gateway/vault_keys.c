@@ -26,8 +26,11 @@ static int ca_read(struct vault_keys *keys, struct err *err)
 
     if (file_read(ca->certificate, PEM_MAX, &certificate, err) < 0)
         return -1;
-    if (file_read_secret(ca->key, LIMIT_SECRET, &key, err) == 0)
+    if (file_read_secret(ca->key, LIMIT_SECRET, &key, err) == 0) {
         keys->ca = leaf_ca_new(span_of_room(certificate), secret_span(&key), err);
+        if (keys->ca == NULL)
+            (void)explain("CA", ca->key, err, err);
+    }
     secret_fini(&key);
     file_free(&certificate);
     return keys->ca == NULL ? -1 : 0;
