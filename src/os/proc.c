@@ -34,6 +34,11 @@ int proc_harden(struct err *err)
     return 0;
 }
 
+void proc_set_name(const char *name)
+{
+    (void)prctl(PR_SET_NAME, name, 0, 0, 0);
+}
+
 pid_t proc_tracer(void)
 {
     char memory[4096];

@@ -17,7 +17,8 @@ struct proc_fd {
 /*
  * Start this program again (by /proc/self/exe) with `argv` (NULL-ended; argv[0] included) and
  * exactly the given descriptors besides 0, 1, 2; everything else is closed in the child, its
- * signal mask is empty, and it is killed (SIGKILL) if its parent dies when `tie` is PROC_TIED.
+ * signal mask is empty, and it is killed (SIGKILL) if its parent dies when `tie` is PROC_TIED (by
+ * its parent the kernel means the thread that called this).
  * At most 64 descriptors; the environment is inherited. /proc must be mounted; the binary need not
  * be readable (mode 0111). Returns the pid or -1 with ERR_SYSTEM, also if exec failed.
  */
@@ -37,6 +38,9 @@ pid_t proc_spawn(char *const argv[], char *const envp[], struct err *err);
  * no_new_privs. The first statement of every role.
  */
 int proc_harden(struct err *err);
+
+/* What ps shows for this process (15 bytes); after proc_spawn_self() it is "exe" until then. */
+void proc_set_name(const char *name);
 
 /* The pid that traces this process, 0 if none. */
 pid_t proc_tracer(void);

@@ -13,6 +13,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/ensure.h"
@@ -243,6 +244,7 @@ int sandbox_enter(enum sandbox_role role, struct err *err)
 
     if (sandbox_built() == SANDBOX_NONE)
         return 0;
+    tzset(); /* else gmtime_r() looks for the zone file when a time is first written */
     status = filter_load(role);
     if (status < 0)
         return err_set_sys(err, ERR_SYSTEM, -status, "seccomp");

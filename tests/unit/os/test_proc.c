@@ -411,6 +411,20 @@ TEST(proc_drop_to_gives_up_root_for_good)
     CHECK_INT(in_child(drop_check), 0);
 }
 
+static int name_check(void)
+{
+    char name[16];
+
+    proc_set_name("exeat worker 12 and more");
+    REQUIRE(prctl(PR_GET_NAME, name, 0, 0, 0) == 0 && strcmp(name, "exeat worker 12") == 0);
+    return 0;
+}
+
+TEST(proc_set_name_keeps_what_fits)
+{
+    CHECK_INT(in_child(name_check), 0);
+}
+
 static int tracer_check(void)
 {
     REQUIRE(proc_tracer() == 0);
@@ -470,6 +484,7 @@ int main(int argc, char **argv)
         TEST_OF(proc_spawn_leaves_no_signal_ignored),
         TEST_OF(proc_harden_leaves_no_core_and_no_way_up),
         TEST_OF(proc_drop_to_gives_up_root_for_good),
+        TEST_OF(proc_set_name_keeps_what_fits),
         TEST_OF(proc_tracer_is_who_reads_our_memory),
         TEST_OF(proc_close_from_leaves_what_is_below),
         TEST_OF(proc_raise_files_goes_to_the_hard_limit),
@@ -480,7 +495,6 @@ int main(int argc, char **argv)
         if (strcmp(argv[1], children[i].what) == 0)
             _exit(children[i].run());
     }
-    /* What this was started with besides 0, 1, 2 is none of the tests' business. */
-    proc_close_from(3);
+    proc_close_from(3); /* what a test runner left open */
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
