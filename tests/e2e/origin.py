@@ -64,7 +64,6 @@ class Connection:
         self.number = number
         self.handshake = None  # None while it runs, True, or the error
         self.received = 0      # bytes inside TLS
-        self.requests = []
 
 
 class Origin:
@@ -73,6 +72,7 @@ class Origin:
         self.require_everywhere = require_everywhere
         self.raw_answer = b""
         self.connections = []
+        self._requests = []
         self.released = threading.Event()
         self.held = threading.Semaphore(0)
         self._lock = threading.Lock()
@@ -90,11 +90,12 @@ class Origin:
     @property
     def requests(self):
         with self._lock:
-            return [request for connection in self.connections for request in connection.requests]
+            return list(self._requests)
 
     def forget(self):
+        """Connections that are kept by the gateway are known on; what they brought is not."""
         with self._lock:
-            self.connections = []
+            self._requests = []
 
     def release(self):
         self.released.set()
@@ -169,7 +170,7 @@ class Origin:
             request.body_len += len(block)
             request.body_sha256.update(block)
         with self._lock:
-            connection.requests.append(request)
+            self._requests.append(request)
         return self._answer(sock, request)
 
     @staticmethod

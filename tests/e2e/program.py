@@ -84,11 +84,12 @@ def expect_no_member(leader, name):
         raise AssertionError(f"{name} left processes behind: {left}") from None
 
 
-def run(argv, *, env, cwd, seconds=60, stdin=b"", check=None):
+def run(argv, *, env, cwd, seconds=60, stdin=b"", check=None,
+        descriptors=()):
     """Run to the end. `check` is the exit status expected; None: any."""
     with subprocess.Popen([str(word) for word in argv], env=env, cwd=cwd, stdin=subprocess.PIPE,
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                          start_new_session=True) as child:
+                          start_new_session=True, pass_fds=descriptors) as child:
         try:
             out, err = child.communicate(stdin, timeout=seconds)
         except subprocess.TimeoutExpired:

@@ -73,7 +73,7 @@ def test_a_head_of_10_kb(journey, relay):
         assert channel.answer().status == 400
     with RelayChannel(relay.port) as channel:
         answer = channel.connect(journey.host, fields=["X: " + "x" * 10240])
-        assert answer.status == 400 and answer.reason == "head_too_large"
+        assert answer.status == 400 and b"8192" in answer.body
     with undisturbed(journey), Tunnel(journey.gateway.port).open(journey.session) as tunnel:
         tunnel.send(b"CONNECT " + b"a" * 10240 + b":443 HTTP/1.1\r\n\r\n")
         assert tunnel.answer().status == 400
@@ -105,14 +105,15 @@ def test_two_proxy_authorizations_are_refused(journey):
         assert tunnel.answer().status == 400
 
 
+# What is payload in them begins as a ClientHello does: the tunnel itself has nothing to complain of.
 BAD_CHUNKS = {
     "wrong tag": b"\x12\x01x",
     "wire type": b"\x08\x01",
     "cut varint": b"\x0a\x80",
     "long varint": b"\x0a\x80\x80\x80\x80\x80\x01x",
     "overlong varint": b"\x0a\x81\x00x",
-    "length beyond": b"\x0a\x05abc",
-    "bytes after": b"\x0a\x01ab",
+    "length beyond": b"\x0a\x05\x16\x03\x01",
+    "bytes after": b"\x0a\x01\x16\x03",
     "not protobuf": b"hello",
 }
 

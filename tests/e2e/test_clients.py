@@ -125,9 +125,10 @@ git rev-parse HEAD
     head = subprocess.run(["git", "-C", bare, "rev-parse", "main"], capture_output=True,
                           check=True, env=nginx.environment).stdout
     assert done.stdout == head
-    receive = real.gateway.record_where("the push", method="POST",
-                                        path="/git/one.git/git-receive-pack")
-    assert receive["status"] == 200 and receive["bytes_in"] > 3 << 20
+    pushes = [record for record in real.gateway.records()
+              if record["path"] == "/git/one.git/git-receive-pack"]
+    assert {record["status"] for record in pushes} == {200}
+    assert max(record["bytes_in"] for record in pushes) > 3 << 20
 
 
 def test_the_bundle_holds_the_roots_and_the_gateways_ca(real):

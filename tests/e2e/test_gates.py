@@ -225,11 +225,14 @@ def test_a_nested_run_keeps_the_outer_proxy(gates):
 
 def test_the_token_by_descriptor(gates):
     """EXEAT_TOKEN_FD is read, closed, and does not reach CMD."""
-    token = gates.token_path.read_text()
-    gates.environment["EXEAT_TOKEN_FD"] = "0"
-    done = run([relay_path(), "run", "--system-roots", gates.roots, "--", "env"],
-               env=gates.environment, cwd=gates.directory, stdin=token.encode(), check=0)
+    with gates.token_path.open() as token:
+        fd = token.fileno()
+        gates.environment["EXEAT_TOKEN_FD"] = str(fd)
+        done = run([relay_path(), "run", "--system-roots", gates.roots, "--", "sh", "-c",
+                    "env; ls /proc/self/fd"], env=gates.environment, cwd=gates.directory, check=0,
+                   descriptors=[fd])
     assert b"HTTPS_PROXY=" in done.stdout and b"EXEAT_TOKEN_FD" not in done.stdout
+    assert f"\n{fd}\n".encode() not in done.stdout or fd == 3  # 3 is what ls opens itself
 
 
 def test_a_signal_reaches_the_command(gates):
