@@ -226,5 +226,7 @@ def test_clients_that_vanish_leave_nothing(journey, relay):
                 tls = TlsClient(channel, journey.gateway.ca_file(), "origin.test")
                 hello = tls.client_hello()
                 channel.send(hello if step % 3 == 1 else hello[:20])
+            if step % 2:
+                channel.sock.shutdown(socket.SHUT_RDWR)
     # Idle origin connections may stay for their 30 s; tunnels may not.
     wait_until(lambda: max(descriptors().values()) < 40, "the descriptors to come back")

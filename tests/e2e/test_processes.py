@@ -102,7 +102,8 @@ def test_the_ca_key_is_in_the_vault_and_nowhere_else(make_journey):
 @root_only
 @pytest.mark.heavy
 def test_a_credential_is_in_a_worker_only_while_its_session_is(make_journey, constants):
-    journey = make_journey()
+    """A session stays on its worker as long as its idle connections to origins: here 1 s."""
+    journey = make_journey(more={"timeouts": {"origin_idle": "1s"}})
     needles = {"credential": constants.key.encode()}
     ca = journey.gateway.ca_file()
 
