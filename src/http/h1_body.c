@@ -141,12 +141,6 @@ static int expect_byte(struct h1_body *body, uint8_t byte, uint8_t expected, enu
     return 0;
 }
 
-static void size_begin(struct h1_body *body)
-{
-    body->left = 0;
-    body->line_len = 0;
-}
-
 /* One byte that is not content. */
 static int line_byte(struct h1_body *body, uint8_t byte, struct err *err)
 {
@@ -163,7 +157,7 @@ static int line_byte(struct h1_body *body, uint8_t byte, struct err *err)
     case BODY_DATA_CR:
         return expect_byte(body, byte, '\r', BODY_DATA_LF, err);
     case BODY_DATA_LF:
-        size_begin(body);
+        body->line_len = 0; /* and nothing is left of the chunk */
         return expect_byte(body, byte, '\n', BODY_SIZE, err);
     case BODY_LINE:
     case BODY_TRAILER:
