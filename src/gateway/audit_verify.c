@@ -7,7 +7,7 @@
 #include "gateway/auditor_journal.h"
 #include "gateway/auditor_log.h"
 #include "gateway/command.h"
-#include "gateway/disk.h"
+#include "os/disk.h"
 
 #define VERIFY_BLOCK (4 * (size_t)RECORD_JSON_MAX)
 

@@ -48,8 +48,9 @@ struct auditor {
     struct auditor_log log;
     struct auditor_channel channels[AUDITOR_CHANNELS];
     enum err_code state;
-    int64_t settled_ms; /* from then on, who is not announced is gone */
-    int64_t end_ms;     /* 0: main is there */
+    int64_t settled_ms;   /* from then on, who is not announced is gone */
+    int64_t end_ms;       /* 0: main is there */
+    int may_have_orphans; /* looked for at a worker's end and at each tick: it reads all slots */
     uint8_t room[MESSAGE_MAX];
 };
 
@@ -117,8 +118,9 @@ static void orphans_log(struct auditor *auditor)
     struct err err;
     unsigned worker;
 
-    if (auditor->loop.now_ms < auditor->settled_ms)
+    if (!auditor->may_have_orphans || auditor->loop.now_ms < auditor->settled_ms)
         return;
+    auditor->may_have_orphans = 0;
     while (auditor_log_has_room(&auditor->log) &&
            auditor_journal_orphan(&auditor->log.journal, worker_is_live, auditor, &worker) > 0) {
         int count = auditor_log_interrupt(&auditor->log, worker, auditor->loop.now_ms, &err);
@@ -178,6 +180,7 @@ static void channel_closed(struct loop_watch *watch)
 static void channel_close(struct auditor_channel *channel)
 {
     channel->state = CHANNEL_CLOSING;
+    channel->auditor->may_have_orphans = 1;
     loop_watch_close(&channel->watch, channel_closed);
 }
 
@@ -299,6 +302,7 @@ static void end_step(struct auditor *auditor)
             channel_close(&auditor->channels[i]);
     }
     auditor->settled_ms = 0;
+    auditor->may_have_orphans = 1;
     loop_stop(&auditor->loop);
 }
 
@@ -308,6 +312,7 @@ static void tick_expired(struct loop_deadline *deadline)
     struct err err;
 
     loop_deadline_set(&auditor->tick, AUDITOR_TICK_MS);
+    auditor->may_have_orphans = 1;
     if (auditor->end_ms != 0)
         end_step(auditor);
     log_flush(auditor);

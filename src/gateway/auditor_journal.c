@@ -18,7 +18,7 @@
 
 #include "base/pool.h"
 #include "crypto/digest.h"
-#include "gateway/disk.h"
+#include "os/disk.h"
 
 #define JOURNAL_MAGIC   0x6a746165786501ULL
 #define JOURNAL_VERSION 1

@@ -9,7 +9,7 @@
 #include <limits.h>
 
 #include "base/pool.h"
-#include "gateway/disk.h"
+#include "os/disk.h"
 #include "os/log.h"
 
 #define TAIL_MAX (2 * (size_t)RECORD_JSON_MAX)

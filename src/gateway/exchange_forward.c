@@ -16,7 +16,11 @@ static int content_send(struct seal *seal, const struct http_framing *framing, s
                         struct err *err)
 {
     uint8_t head[H1_CHUNK_HEAD];
-    size_t head_len = h1_write_chunk_head(framing, data.len, head);
+    size_t head_len;
+
+    if (data.len == 0)
+        return 0; /* an empty chunk would be the last one */
+    head_len = h1_write_chunk_head(framing, data.len, head);
 
     if (seal_send(seal, span_of(head, head_len), err) < 0 || seal_send(seal, data, err) < 0)
         return -1;

@@ -11,7 +11,6 @@
 
 #include <signal.h>
 #include <stdio.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/pool.h"
@@ -230,26 +229,25 @@ static void on_stop(struct loop_signal *watch, int number)
 static void on_child(struct loop_signal *watch, int number)
 {
     struct master *master = master_of(watch);
-    int wait_status;
-    pid_t pid;
+    struct proc_end end;
 
     (void)number;
-    while ((pid = waitpid(-1, &wait_status, WNOHANG)) > 0) {
+    while (proc_reap(&end)) {
         int was_found = 0;
 
-        if (pid == master->auditor.pid) {
+        if (end.pid == master->auditor.pid) {
             bool is_first = master->auditor.state == CHILD_STARTING && master->current == NULL;
 
             if (is_first)
                 master->auditor.is_ending = 1;
-            child_died(&master->auditor, wait_status);
+            child_died(&master->auditor, &end);
             if (is_first && master->next != NULL)
                 master_generation_failed(master, master->next);
             continue;
         }
         for (struct list_node *node = master->generations.first; node != NULL && !was_found;
              node = node->next)
-            was_found = generation_child_died(node->item, pid, wait_status);
+            was_found = generation_child_died(node->item, &end);
     }
     if (master->is_stopping)
         loop_deadline_set(&master->tick, 1);

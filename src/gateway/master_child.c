@@ -4,7 +4,6 @@
 
 #include <signal.h>
 #include <stdio.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/pool.h"
@@ -208,23 +207,23 @@ void child_close(struct child *child)
     loop_watch_close(&link->watch, link_closed);
 }
 
-static void death_log(const struct child *child, int wait_status)
+static void death_log(const struct child *child, const struct proc_end *end)
 {
     const char *name = kind_names[child->kind];
-    bool is_good = WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == 0;
-    bool is_ours = WIFSIGNALED(wait_status) && WTERMSIG(wait_status) == SIGKILL;
+    bool is_good = end->signal == 0 && end->status == 0;
+    bool is_ours = end->signal == SIGKILL;
 
     if (child->is_ending && (is_good || is_ours))
         log_debug("%s %u: ended", name, child->id);
-    else if (WIFSIGNALED(wait_status))
-        log_error("%s %u: killed by signal %d", name, child->id, WTERMSIG(wait_status));
+    else if (end->signal != 0)
+        log_error("%s %u: killed by signal %d", name, child->id, end->signal);
     else
-        log_error("%s %u: ended with status %d", name, child->id, WEXITSTATUS(wait_status));
+        log_error("%s %u: ended with status %d", name, child->id, end->status);
 }
 
-void child_died(struct child *child, int wait_status)
+void child_died(struct child *child, const struct proc_end *end)
 {
-    death_log(child, wait_status);
+    death_log(child, end);
     child_close(child);
     child->pid = 0;
     if (child->is_ending) {

@@ -5,6 +5,7 @@
 #include "gateway/messages.h"
 #include "net/loop.h"
 #include "os/proc.h"
+#include "os/proc_reap.h"
 #include "policy/rule.h"
 
 /*
@@ -58,7 +59,7 @@ void child_send(struct child *child, const struct message *message, int pass_fd)
 void child_close(struct child *child);
 
 /* Its process has ended with this wait status: log it, and plan the next start. */
-void child_died(struct child *child, int wait_status);
+void child_died(struct child *child, const struct proc_end *end);
 
 const char *child_kind_name(enum child_kind kind);
 

@@ -11,9 +11,9 @@
 
 #include "base/pool.h"
 #include "gateway/command.h"
-#include "gateway/disk.h"
 #include "gateway/master_main.h"
 #include "gateway/vault_table.h"
+#include "os/disk.h"
 #include "os/file.h"
 #include "os/ipc.h"
 
@@ -284,20 +284,21 @@ void generation_kill(struct generation *generation)
     generation_check(generation);
 }
 
-static void worker_died(struct generation *generation, struct child *worker, int wait_status)
+static void worker_died(struct generation *generation, struct child *worker,
+                        const struct proc_end *end)
 {
     if (worker->audit_fd >= 0)
         master_keep_leaver(generation->master, worker->id, worker->audit_fd);
     worker->audit_fd = -1;
-    child_died(worker, wait_status);
+    child_died(worker, end);
 }
 
-int generation_child_died(struct generation *generation, pid_t pid, int wait_status)
+int generation_child_died(struct generation *generation, const struct proc_end *end)
 {
-    struct child *found = generation->vault.pid == pid ? &generation->vault : NULL;
+    struct child *found = generation->vault.pid == end->pid ? &generation->vault : NULL;
 
     for (size_t i = 0; i < generation->worker_count && found == NULL; i++) {
-        if (generation->workers[i].pid == pid)
+        if (generation->workers[i].pid == end->pid)
             found = &generation->workers[i];
     }
     if (found == NULL)
@@ -307,9 +308,9 @@ int generation_child_died(struct generation *generation, pid_t pid, int wait_sta
     if (generation->state == GENERATION_STARTING)
         children_end(generation);
     if (found->kind == CHILD_WORKER)
-        worker_died(generation, found, wait_status);
+        worker_died(generation, found, end);
     else
-        child_died(found, wait_status);
+        child_died(found, end);
     if (generation->state == GENERATION_STARTING)
         master_generation_failed(generation->master, generation);
     else

@@ -50,7 +50,7 @@ void generation_drain(struct generation *generation);
 void generation_kill(struct generation *generation);
 
 /* The child with this pid has ended: 1, or 0 if it is none of ours. */
-int generation_child_died(struct generation *generation, pid_t pid, int wait_status);
+int generation_child_died(struct generation *generation, const struct proc_end *end);
 
 /* Send the auditor all workers' channels once more. */
 void generation_announce(struct generation *generation);

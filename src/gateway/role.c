@@ -7,7 +7,7 @@
 #include "base/num.h"
 #include "base/pool.h"
 #include "crypto/digest.h"
-#include "gateway/disk.h"
+#include "os/disk.h"
 #include "gateway/messages.h"
 #include "os/proc.h"
 

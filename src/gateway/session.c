@@ -6,12 +6,9 @@
 #include "gateway/tunnel.h"
 #include "gateway/worker.h"
 
-static void session_free(struct session *session);
-
-static void linger_expired(struct loop_deadline *deadline)
-{
-    session_free(deadline->owner);
-}
+/* How long a credential outlives the last tunnel of its session here: for a client that comes
+ * back at once. */
+#define CREDENTIAL_LINGER_MS 1000
 
 static void credential_wipe(struct credential *credential)
 {
@@ -22,7 +19,8 @@ static void credential_wipe(struct credential *credential)
 static void session_free(struct session *session)
 {
     struct worker *worker = session->worker;
-    const struct message left = {.type = MESSAGE_LEFT, .a = session_id(session)};
+    const struct message left = {
+        .type = MESSAGE_LEFT, .a = session_id(session), .number = session->auth_count};
     struct err err;
 
     ENSURE(session->tunnels.count == 0);
@@ -37,6 +35,20 @@ static void session_free(struct session *session)
     map_remove(&worker->sessions, &session->map_node);
     pool_block_free(session->credentials);
     pool_give(&worker->session_pool, session);
+}
+
+/* Without tunnels: first the credentials go, then the session with its origin connections. */
+static void linger_expired(struct loop_deadline *deadline)
+{
+    struct session *session = deadline->owner;
+
+    if (session->is_wiped || session->idle_origins.count == 0) {
+        session_free(session);
+        return;
+    }
+    session_forget_credentials(session);
+    session->is_wiped = 1;
+    loop_deadline_set(&session->linger, session->worker->role.config.timeouts.origin_idle_ms);
 }
 
 static void tunnels_wake(struct session *session)
@@ -95,6 +107,7 @@ struct session *session_join(struct worker *worker, struct span id, struct span 
 
     if (session != NULL) {
         session->expires_wall_ms = expires_wall_ms;
+        session->auth_count++;
         return session;
     }
     if (id.len == 0 || id.len > LIMIT_SESSION_ID || tenant.len > LIMIT_NAME) {
@@ -106,7 +119,8 @@ struct session *session_join(struct worker *worker, struct span id, struct span 
         (void)err_set(err, ERR_LIMIT, "too many sessions on this worker");
         return NULL;
     }
-    *session = (struct session){.worker = worker, .expires_wall_ms = expires_wall_ms};
+    *session =
+        (struct session){.worker = worker, .expires_wall_ms = expires_wall_ms, .auth_count = 1};
     if (session_setup(session, id, tenant, err) == 0)
         return session;
     pool_give(&worker->session_pool, session);
@@ -125,6 +139,7 @@ int session_add_tunnel(struct session *session, struct tunnel *tunnel, struct er
     if (session->tunnels.count >= limit)
         return err_set(err, ERR_LIMIT, "this session has %zu tunnels open already", limit);
     loop_deadline_clear(&session->linger);
+    session->is_wiped = 0;
     list_add_last(&session->tunnels, &tunnel->session_node, tunnel);
     return 0;
 }
@@ -133,7 +148,7 @@ void session_remove_tunnel(struct session *session, struct tunnel *tunnel)
 {
     list_remove(&session->tunnels, &tunnel->session_node);
     if (session->tunnels.count == 0)
-        loop_deadline_set(&session->linger, session->worker->role.config.timeouts.origin_idle_ms);
+        loop_deadline_set(&session->linger, CREDENTIAL_LINGER_MS);
 }
 
 static int credential_ask(struct session *session, struct credential *credential,

@@ -14,7 +14,8 @@ struct tunnel;
 /*
  * A session as one worker knows it: its tunnels, its idle origin connections, and the credentials
  * it was given. Lives from its first tunnel here until a while after its last, or until the vault
- * says that it has ended; then everything of it is closed and wiped.
+ * says that it has ended; then everything of it is closed and wiped. Credentials are wiped soon
+ * after the last tunnel already; idle origin connections stay for the next one.
  */
 
 enum credential_state { CREDENTIAL_NONE, CREDENTIAL_ASKED, CREDENTIAL_HAVE, CREDENTIAL_FAILED };
@@ -36,10 +37,12 @@ struct session {
     size_t tenant_len;
     char tenant[LIMIT_NAME + 1];
     int64_t expires_wall_ms;
+    uint64_t auth_count;            /* how often the vault has named it to us */
     struct list tunnels;            /* of struct tunnel */
     struct list idle_origins;       /* of struct origin, last used first */
     struct credential *credentials; /* owned, as many as the policy has */
     struct loop_deadline linger;
+    int is_wiped; /* the credentials, since the last tunnel left */
 };
 
 /* The session called `id`, made if it is not known yet. ERR_LIMIT, ERR_MEMORY. */

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "base/pool.h"
-#include "gateway/disk.h"
+#include "os/disk.h"
 #include "gateway/role.h"
 #include "gateway/vault_port.h"
 #include "os/clock.h"

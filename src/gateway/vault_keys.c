@@ -3,7 +3,7 @@
 #include "gateway/vault_keys.h"
 
 #include "base/pool.h"
-#include "gateway/disk.h"
+#include "os/disk.h"
 #include "os/file.h"
 #include "os/log.h"
 #include "policy/inject.h"

@@ -31,7 +31,8 @@ struct worker {
     struct loop loop;
     struct vault_link vault;
     struct audit_link audit;
-    int sign_fd; /* blocking channel to the vault */
+    int sign_fd; /* channel to the vault for signatures, waited for */
+    uint64_t sign_count;
     struct loop_watch control;
     struct listener listeners[WORKER_LISTENERS];
     size_t listener_count;

@@ -63,14 +63,23 @@ static ssize_t vault_sign(void *owner, struct span digest, struct room signature
 {
     struct listener *listener = owner;
     int fd = listener->worker->sign_fd;
-    const struct message ask = {.type = MESSAGE_SIGN, .index = listener->index, .a = digest};
+    const struct message ask = {
+        .type = MESSAGE_SIGN,
+        .index = listener->index,
+        .handle = ++listener->worker->sign_count,
+        .a = digest,
+    };
     uint8_t memory[MESSAGE_MAX];
     struct room room = {.ptr = memory, .len = sizeof memory};
     struct message reply;
 
-    if (message_send(fd, &ask, -1, err) <= 0 || ipc_wait(fd, SIGN_WAIT_MS, err) <= 0 ||
-        message_recv(fd, SENDER_VAULT, room, &reply, NULL, err) <= 0)
-        return err_set(err, ERR_TLS, "the vault gives no signature for the listener");
+    if (message_send(fd, &ask, -1, err) <= 0)
+        return err_set(err, ERR_TLS, "the vault takes no question for the listener");
+    do { /* an answer that came too late for its question is not this one's */
+        if (ipc_wait(fd, SIGN_WAIT_MS, err) <= 0 ||
+            message_recv(fd, SENDER_VAULT, room, &reply, NULL, err) <= 0)
+            return err_set(err, ERR_TLS, "the vault gives no signature for the listener");
+    } while (reply.handle != ask.handle);
     if (reply.type != MESSAGE_SIGN_REPLY || reply.code != ERR_OK || reply.a.len > signature.len)
         return err_set(err, ERR_TLS, "the vault refuses a signature for the listener");
     memcpy(signature.ptr, reply.a.ptr, reply.a.len);

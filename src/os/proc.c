@@ -20,13 +20,20 @@
 
 #define PASSWD_ROOM 16384
 
+int proc_hide(struct err *err)
+{
+    if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+        return err_set_sys(err, ERR_SYSTEM, errno, "prctl(PR_SET_DUMPABLE)");
+    return 0;
+}
+
 int proc_harden(struct err *err)
 {
     const struct rlimit none = {0};
 
     /* First: until here any process of our uid may read this one's memory (threat F2). */
-    if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
-        return err_set_sys(err, ERR_SYSTEM, errno, "prctl(PR_SET_DUMPABLE)");
+    if (proc_hide(err) < 0)
+        return -1;
     if (setrlimit(RLIMIT_CORE, &none) < 0)
         return err_set_sys(err, ERR_SYSTEM, errno, "setrlimit(RLIMIT_CORE)");
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)

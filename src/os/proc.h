@@ -34,6 +34,13 @@ pid_t proc_spawn_self(char *const argv[], const struct proc_fd *fds, size_t fd_c
 pid_t proc_spawn(char *const argv[], char *const envp[], struct err *err);
 
 /*
+ * Non-dumpable: no other process of our user reads this one's memory, environment or descriptors,
+ * and no core is written. Children that exec are free of it. The first statement of a process that
+ * runs other people's programs, which must keep the privileges that they may gain.
+ */
+int proc_hide(struct err *err);
+
+/*
  * Harden this process before a secret is in its memory: non-dumpable, RLIMIT_CORE 0,
  * no_new_privs. The first statement of every role.
  */

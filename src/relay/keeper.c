@@ -8,13 +8,13 @@
 
 #include <errno.h>
 #include <signal.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "net/socket.h"
 #include "os/clock.h"
 #include "os/ipc.h"
 #include "os/proc.h"
+#include "os/proc_reap.h"
 #include "relay/order.h"
 #include "relay/setup.h"
 #include "relay/state.h"
@@ -101,7 +101,7 @@ static void on_order_closed(struct loop_watch *watch)
     respawn_in(keeper, wait_ms < RESPAWN_MAX_MS ? wait_ms : RESPAWN_MAX_MS);
 }
 
-static void worker_died(struct keeper *keeper, int status)
+static void worker_died(struct keeper *keeper, const struct proc_end *end)
 {
     int64_t lived_ms = clock_mono_ms() - keeper->worker_since_ms;
 
@@ -111,13 +111,13 @@ static void worker_died(struct keeper *keeper, int status)
         return;
     }
     /* Killed from outside is no crash loop, however often. */
-    if (lived_ms < QUICK_MS && !(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL))
+    if (lived_ms < QUICK_MS && end->signal != SIGKILL)
         keeper->quick_deaths++;
     else
         keeper->quick_deaths = 0;
     log_warning("the worker has ended (%s %d) and is started again",
-                WIFSIGNALED(status) ? "signal" : "status",
-                WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+                end->signal != 0 ? "signal" : "status",
+                end->signal != 0 ? end->signal : end->status);
     if (keeper->order.is_open)
         loop_watch_close(&keeper->order, on_order_closed);
     else
@@ -145,23 +145,22 @@ static void keeper_stop(struct keeper *keeper)
     loop_deadline_set(&keeper->patience, WORKER_PATIENCE_MS);
 }
 
-static void program_ended(struct keeper *keeper, int status)
+static void program_ended(struct keeper *keeper, const struct proc_end *end)
 {
-    keeper->status = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+    keeper->status = proc_end_status(end);
     keeper_stop(keeper);
     keeper->program = 0;
 }
 
 static void children_reap(struct keeper *keeper)
 {
-    int status;
-    pid_t pid;
+    struct proc_end end;
 
-    while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-        if (pid == keeper->worker)
-            worker_died(keeper, status);
-        else if (pid == keeper->program)
-            program_ended(keeper, status);
+    while (proc_reap(&end)) {
+        if (end.pid == keeper->worker)
+            worker_died(keeper, &end);
+        else if (end.pid == keeper->program)
+            program_ended(keeper, &end);
     }
 }
 
@@ -218,7 +217,7 @@ static void worker_kill(struct keeper *keeper)
     if (keeper->worker <= 0)
         return;
     (void)kill(keeper->worker, SIGKILL);
-    (void)waitpid(keeper->worker, NULL, 0);
+    proc_reap_child(keeper->worker);
     keeper->worker = 0;
 }
 

@@ -5,7 +5,7 @@
 #include "base/secret.h"
 #include "net/loop.h"
 #include "relay/settings.h"
-#include "relay/signals.h"
+#include "net/signals.h"
 #include "relay/token.h"
 
 /*

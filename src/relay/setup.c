@@ -3,7 +3,6 @@
 #include "relay/setup.h"
 
 #include <signal.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "crypto/bundle.h"
@@ -12,6 +11,7 @@
 #include "os/file.h"
 #include "os/ipc.h"
 #include "os/proc.h"
+#include "os/proc_reap.h"
 #include "relay/fetch.h"
 #include "relay/order.h"
 #include "relay/roots.h"
@@ -150,6 +150,6 @@ int setup_run(const struct settings *settings, struct err *err)
     if (pid < 0)
         return -1;
     (void)kill(pid, SIGKILL); /* it has reported, or it never will */
-    (void)waitpid(pid, NULL, 0);
+    proc_reap_child(pid);
     return result;
 }

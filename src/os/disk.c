@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* System calls on files that stay open: the log, the mapped file beside it, shared memory. */
-#include "gateway/disk.h"
+#include "os/disk.h"
 
 #include <errno.h>
 #include <fcntl.h>

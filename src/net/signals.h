@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef EXEAT_RELAY_SIGNALS_H
-#define EXEAT_RELAY_SIGNALS_H
+#ifndef EXEAT_NET_SIGNALS_H
+#define EXEAT_NET_SIGNALS_H
 
 #include "net/loop.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A signalfd, because it tells the origin of a signal and libuv's handler does not. */
-#include "relay/signals.h"
+#include "net/signals.h"
 
 #include <errno.h>
 #include <signal.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef EXEAT_GATEWAY_DISK_H
-#define EXEAT_GATEWAY_DISK_H
+#ifndef EXEAT_OS_DISK_H
+#define EXEAT_OS_DISK_H
 
 #include "base/err.h"
 #include "base/span.h"
