@@ -10,8 +10,19 @@ import time
 DEADLINE = float(os.environ.get("EXEAT_TEST_DEADLINE", "20"))
 
 
+# What our programs say when something in them is wrong; a test may kill with 9, nobody else does.
+TROUBLE = re.compile(r"AddressSanitizer|LeakSanitizer|runtime error:|exeat: bug:"
+                     r"|killed by signal (?!9\b)|has ended \((?!signal 9\b)")
+
+
 class Timeout(AssertionError):
     pass
+
+
+def expect_no_trouble(name, errors):
+    trouble = TROUBLE.search(errors)
+    if trouble:
+        raise AssertionError(f"{name}: {errors[max(0, trouble.start() - 300):][:4000]}")
 
 
 def wait_until(condition, what, seconds=None, every=0.02):
@@ -98,6 +109,7 @@ def run(argv, *, env, cwd, seconds=60, stdin=b"", check=None,
             raise Timeout(f"{argv} did not end in {seconds} s\n{out[-4000:]!r}\n"
                           f"{err[-4000:].decode(errors='replace')}") from None
     expect_no_member(child.pid, str(argv[0]))
+    expect_no_trouble(str(argv[0]), err.decode(errors="replace"))
     done = subprocess.CompletedProcess(argv, child.returncode, out, err)
     if check is not None and done.returncode != check:
         raise AssertionError(f"{' '.join(str(word) for word in argv)}\nended with "
@@ -167,6 +179,7 @@ class Program:
                 self.child.wait()
                 raise Timeout(f"{self.name} did not end on signal {sig}\n{self.errors()}") from None
         expect_no_member(self.pid, self.name)
+        expect_no_trouble(self.name, self.errors())
         if status is not None:
             assert self.child.returncode == status, (self.name, self.child.returncode,
                                                      self.errors()[-4000:])
