@@ -178,21 +178,24 @@ def test_the_largest_chunk_passes_and_a_larger_frame_is_a_1009(journey):
         assert tunnel.drain() == 1009
 
 
-@pytest.mark.parametrize("raw, code", [
-    (frame(BINARY, chunk(b"x"), mask=False), 1002),
-    (b"\xc2" + frame(BINARY, chunk(b"x"))[1:], 1002),
-    (frame(3, b""), 1002),
-    (frame(PING, b"x" * 126), 1002),
-    (frame(PING, b"x", fin=False), 1002),
-    (frame(CONTINUATION, b"x"), 1002),
-    (b"\x82\xff" + b"\xff" * 8, 1002),
-])
-def test_a_frame_against_the_rfc_is_a_1002(journey, raw, code):
+BAD_FRAMES = {
+    "not masked": frame(BINARY, chunk(b"x"), mask=False),
+    "reserved bit": b"\xc2" + frame(BINARY, chunk(b"x"))[1:],
+    "reserved opcode": frame(3, b""),
+    "long ping": frame(PING, b"x" * 126),
+    "ping in fragments": frame(PING, b"x", fin=False),
+    "continuation of nothing": frame(CONTINUATION, b"x"),
+    "length with the high bit": b"\x82\xff" + b"\xff" * 8,
+}
+
+
+@pytest.mark.parametrize("kind", BAD_FRAMES)
+def test_a_frame_against_the_rfc_is_a_1002(journey, kind):
     """Threat I1: refused within the frame's head."""
     with Tunnel(journey.gateway.port).open(journey.session) as tunnel:
         assert tunnel.connect(journey.host, journey.session).status == 200
-        tunnel.channel.send(raw)
-        assert tunnel.drain() == code
+        tunnel.channel.send(BAD_FRAMES[kind])
+        assert tunnel.drain() == 1002
 
 
 def test_bytes_that_are_no_http_to_the_gateway(journey):

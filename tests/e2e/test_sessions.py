@@ -43,7 +43,7 @@ def test_the_tls_listener_serves_the_same(journey):
 def test_the_relay_goes_through_wss(journey):
     done = journey.container.run(
         "curl", "-sS", journey.url + "/",
-        environment={"EXEAT_GATEWAY_URL": f"https://localhost:{journey.gateway.tls_port}"})
+        environment={"EXEAT_GATEWAY_URL": f"https://127.0.0.1:{journey.gateway.tls_port}"})
     assert done.stdout == b"hello from the origin\n"
 
 
@@ -51,14 +51,15 @@ def test_the_relay_does_not_give_its_token_to_a_strange_gateway(journey, make_jo
     """Threat H11: a certificate that the relay does not trust gets no token; CMD runs anyway."""
     from authority import Authority
     from origin import Origin
-    stranger = Origin(*Authority(tmp_path / "stranger").issue("localhost"))
+    stranger = Origin(*Authority(tmp_path / "stranger").issue("127.0.0.1"))
     try:
         done = journey.container.run(
-            "sh", "-c", "env", environment={"EXEAT_GATEWAY_URL": f"https://localhost:{stranger.port}"})
+            "sh", "-c", "env", environment={"EXEAT_GATEWAY_URL": f"https://127.0.0.1:{stranger.port}"})
     finally:
         stranger.close()
     assert b"HTTPS_PROXY" not in done.stdout
     assert done.stderr.decode().count("warning") == 1
+    assert stranger.connections, "the relay never asked the stranger"
     assert sum(connection.received for connection in stranger.connections) == 0
 
 
