@@ -30,9 +30,9 @@ void auditor_log_close(struct auditor_log *log);
  * waits for auditor_log_flush(). ERR_INTERNAL for bytes that are no record, ERR_LIMIT when no more
  * can wait: ask again later.
  */
-int auditor_log_begin(struct auditor_log *log, unsigned worker, uint64_t handle, struct span record,
+int auditor_log_begin(struct auditor_log *log, unsigned worker, uint64_t handle, struct span bytes,
                       struct err *err);
-int auditor_log_end(struct auditor_log *log, unsigned worker, uint64_t handle, struct span record,
+int auditor_log_end(struct auditor_log *log, unsigned worker, uint64_t handle, struct span bytes,
                     struct err *err);
 
 /*

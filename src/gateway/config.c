@@ -53,6 +53,7 @@ static int read_root(struct config_reader *reader, const struct config_node *tre
 static int set_files(struct config_reader *reader, const struct config_node *tree)
 {
     struct config *config = reader->config;
+    const struct config_node *state_dir = config_tree_find(tree, span_text("state_dir"));
     const struct {
         const char **path;
         const char *name;
@@ -62,6 +63,8 @@ static int set_files(struct config_reader *reader, const struct config_node *tre
         {&config->audit.file, "audit.log"},
     };
 
+    if (config->ca.line == 0 && state_dir != NULL)
+        config->ca.line = state_dir->line;
     for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
         if (*files[i].path == NULL)
             *files[i].path =

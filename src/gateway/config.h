@@ -32,6 +32,7 @@ struct config_ca {
     const char *certificate; /* path */
     const char *key;         /* path */
     int64_t leaf_lifetime_ms;
+    unsigned line; /* of `ca`, else of what names the directory of the defaults */
 };
 
 struct config_audit {
@@ -89,6 +90,7 @@ struct config {
     struct config_audit audit;
     const char **roots; /* paths of PEM files */
     size_t root_count;  /* at least 1 */
+    unsigned root_line;
     struct config_resolver resolver;
     struct config_limits limits;
     struct config_timeouts timeouts;

@@ -71,11 +71,11 @@ int config_check_files(const struct config *config, struct config_errors *errors
     size_t before = errors->errors.total;
 
     check_listens(&check);
-    check_file(&check, 0, "certificate of the CA (exeat-gateway ca init makes one)",
+    check_file(&check, config->ca.line, "certificate of the CA (exeat-gateway ca init makes one)",
                config->ca.certificate, KEY_FILE_MAX);
-    check_file(&check, 0, "key of the CA", config->ca.key, KEY_FILE_MAX);
+    check_file(&check, config->ca.line, "key of the CA", config->ca.key, KEY_FILE_MAX);
     for (size_t i = 0; i < config->root_count; i++)
-        check_file(&check, 0, "roots for origins", config->roots[i], LIMIT_BUNDLE);
+        check_file(&check, config->root_line, "roots for origins", config->roots[i], LIMIT_BUNDLE);
     for (size_t i = 0; i < config->policy.credential_count; i++)
         check_credential(&check, &config->policy.credentials[i]);
     return errors->errors.total > before ? -1 : 0;

@@ -125,6 +125,7 @@ int config_read_ca(struct config_reader *reader, const struct config_node *node,
     static const struct config_fields fields = CONFIG_FIELDS(table, "ca");
 
     (void)field;
+    ((struct config_ca *)into)->line = node->line;
     return config_read_map(reader, node, &fields, into);
 }
 
@@ -273,7 +274,7 @@ static int read_listener(struct config_reader *reader, const struct config_node 
     if (config_read_map(reader, node, &fields, &listens[at]) < 0)
         return -1;
     for (size_t i = 0; i < at; i++) {
-        if (listens[i].address.len > 0 &&
+        if (listens[i].address.len > 0 && socket_port(&listens[i].address) != 0 &&
             is_same_address(&listens[i].address, &listens[at].address))
             return config_refuse(reader, value_or_map(node, "address"),
                                  "an address again, expected it once (it is on line %u)",
@@ -311,6 +312,7 @@ static int read_roots(struct config_reader *reader, const struct config_node *no
 
     if (node->kind == CONFIG_LIST && config_expect_list(reader, node, 64, "paths") < 0)
         return -1;
+    config->root_line = node->line;
     config->roots = config_take(reader, node, node->kind == CONFIG_LIST ? node->count : 1,
                                 sizeof *config->roots);
     if (config->roots == NULL)

@@ -15,8 +15,6 @@
 #define CHILD_DELAY_FIRST 100
 #define CHILD_DELAY_MAX   5000
 
-extern char **environ;
-
 /* main's end of a control channel; the loop keeps it until its watch is reaped. */
 struct child_link {
     struct loop_watch watch;

@@ -262,6 +262,9 @@ void generation_drain(struct generation *generation)
     if (generation->state >= GENERATION_DRAINING)
         return;
     generation->state = GENERATION_DRAINING;
+    /* Else the kernel would go on accepting, with nobody to answer; a next generation has its own.
+     */
+    fds_close(generation->listen_fds, GENERATION_LISTENS);
     children_end(generation);
     generation->vault.is_ending = 0; /* the workers still need one */
     for (size_t i = 0; i < generation->worker_count; i++)

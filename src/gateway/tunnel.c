@@ -145,7 +145,8 @@ void tunnel_record(const struct tunnel *tunnel, struct record *record)
     }
 }
 
-void tunnel_refuse(struct tunnel *tunnel, const struct err *err)
+/* The answer to the CONNECT that is not 200, and its record. */
+static void refusal_write(struct tunnel *tunnel, const struct err *err)
 {
     struct worker *worker = tunnel->worker;
     const struct rule *rule = tunnel->decision.rule;
@@ -171,6 +172,11 @@ void tunnel_refuse(struct tunnel *tunnel, const struct err *err)
     record.detail = span_text(err->text);
     record.ms = (uint64_t)(worker->loop.now_ms - tunnel->start_ms);
     audit_link_end(&worker->audit, 0, &record);
+}
+
+void tunnel_refuse(struct tunnel *tunnel, const struct err *err)
+{
+    refusal_write(tunnel, err);
     tunnel_finish(tunnel);
 }
 
@@ -276,7 +282,9 @@ static void protocol_fail(struct tunnel *tunnel, const struct err *err)
     }
     if (tunnel->inspect != NULL)
         inspect_abort(tunnel->inspect, err);
-    tunnel_send_close(tunnel, code == 0 ? 1002 : code, err_reason(err->code));
+    if (tunnel->state == TUNNEL_HELLO && code != 1009)
+        refusal_write(tunnel, err);
+    tunnel_send_close(tunnel, code, err_reason(err->code));
     tunnel_enter(tunnel, TUNNEL_DRAIN);
 }
 

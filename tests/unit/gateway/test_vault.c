@@ -59,8 +59,8 @@ static void session_make(const char *id, const char *token, int64_t expires_ms)
 static int credentials_make(void)
 {
     keys.config = &config;
-    keys.credentials = pool_block_new(config.policy.credential_count * sizeof *keys.credentials);
-    keys.listeners = pool_block_new(sizeof *keys.listeners);
+    keys.credentials = pool_block_new(config.policy.credential_count * sizeof(struct secret));
+    keys.listeners = pool_block_new(sizeof(void *));
     keys.changed_ns = pool_block_new(config.policy.credential_count * sizeof *keys.changed_ns);
     return secret_init(&keys.credentials[0], span_text(VALUE), &err) < 0 ||
            secret_init(&keys.credentials[1], span_text("the-other"), &err) < 0;
