@@ -25,7 +25,7 @@
     X(CREDENTIAL, WORKER, LIMIT_SESSION_ID, LIMIT_HOST + 3, 0) /* a: session, b: host; number:     \
                                  rule << 32 | credential, index: port */                           \
     X(LEFT, WORKER, LIMIT_SESSION_ID, 0, 0) /* a: session that has no tunnel here any more;        \
-                                 number: how many AUTH_REPLYs of it were received */                                                           \
+                                 number: how many AUTH_REPLYs of it were received */               \
     X(SIGN, WORKER, 1024, 0, 0)             /* sign channel; a: what to sign; index: listener */   \
     /* vault -> worker; code: enum err_code */                                                     \
     X(AUTH_REPLY, VAULT, LIMIT_SESSION_ID, LIMIT_NAME, 0) /* a: session, b: tenant; number:        \

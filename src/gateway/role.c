@@ -7,8 +7,8 @@
 #include "base/num.h"
 #include "base/pool.h"
 #include "crypto/digest.h"
-#include "os/disk.h"
 #include "gateway/messages.h"
+#include "os/disk.h"
 #include "os/proc.h"
 
 /* What follows `name` in an argument "--name=value", or NULL. */

@@ -8,10 +8,10 @@
 #include <unistd.h>
 
 #include "base/pool.h"
-#include "os/disk.h"
 #include "gateway/role.h"
 #include "gateway/vault_port.h"
 #include "os/clock.h"
+#include "os/disk.h"
 #include "os/proc.h"
 #include "os/sandbox.h"
 

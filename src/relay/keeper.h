@@ -4,8 +4,8 @@
 
 #include "base/secret.h"
 #include "net/loop.h"
-#include "relay/settings.h"
 #include "net/signals.h"
+#include "relay/settings.h"
 #include "relay/token.h"
 
 /*

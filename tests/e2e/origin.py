@@ -7,6 +7,7 @@
     /bytes/N     N bytes with Content-Length            /chunked/N   N bytes in chunks
     /hold        answers once release() was called      /stream      one chunk, the rest on release()
     /close       closes without an answer               /raw         what `raw_answer` holds
+    /fresh       answers on a connection that has served nothing yet, closes any other
 
 As a program it is the origin of "make demo": every path needs the header.
 """
@@ -64,6 +65,7 @@ class Connection:
         self.number = number
         self.handshake = None  # None while it runs, True, or the error
         self.received = 0      # bytes inside TLS
+        self.answered = 0      # requests
 
 
 class Origin:
@@ -103,11 +105,8 @@ class Origin:
     def hold(self):
         self.released.clear()
 
-    def close(self):
-        self.released.set()
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        self._thread.join(5)
+    def drop(self):
+        """End every connection that is open."""
         with self._lock:
             sockets = list(self._sockets)
         for sock in sockets:
@@ -115,6 +114,13 @@ class Origin:
                 sock.shutdown(socket.SHUT_RDWR)
             except OSError:
                 pass
+
+    def close(self):
+        self.released.set()
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self._thread.join(5)
+        self.drop()
 
     # ---- the server ----
 
@@ -171,6 +177,7 @@ class Origin:
             request.body_sha256.update(block)
         with self._lock:
             self._requests.append(request)
+        connection.answered += 1
         return self._answer(sock, request)
 
     @staticmethod
@@ -234,7 +241,7 @@ class Origin:
             self.released.wait(120)
             sock.sendall(b"5\r\nlast\n\r\n0\r\n\r\n")
             return True
-        if word == "close":
+        if word == "close" or (word == "fresh" and request.connection.answered > 1):
             return False
         if word == "raw":
             sock.sendall(self.raw_answer)
