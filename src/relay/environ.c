@@ -2,8 +2,9 @@
 /*
  * One table: a row is a variable, where its value comes from, and the profiles that export it.
  * Both spellings of the proxy variables are needed: wget, apt and gRPC read only lower case, some
- * only upper case; Ruby and Mercurial send https by http_proxy. SSL_CERT_DIR stays unset on
- * purpose: several clients let it replace the bundle.
+ * only upper case. http_proxy and all_proxy are left alone while the relay serves CONNECT only:
+ * they would send it plain http, which works without it. SSL_CERT_DIR stays unset on purpose:
+ * several clients let it replace the bundle.
  */
 #include "relay/environ.h"
 
@@ -21,13 +22,8 @@ static const struct variable {
 } variables[] = {
     {"HTTPS_PROXY", SOURCE_PROXY, IN_BOTH, NULL},
     {"https_proxy", SOURCE_PROXY, IN_BOTH, NULL},
-    {"HTTP_PROXY", SOURCE_PROXY, IN_EXEAT, NULL},
-    {"http_proxy", SOURCE_PROXY, IN_EXEAT, NULL},
-    {"ALL_PROXY", SOURCE_PROXY, IN_EXEAT, NULL},
-    {"all_proxy", SOURCE_PROXY, IN_EXEAT, NULL},
     {"GRPC_PROXY", SOURCE_PROXY, IN_EXEAT, NULL},
     {"grpc_proxy", SOURCE_PROXY, IN_EXEAT, NULL},
-    {"ws_proxy", SOURCE_PROXY, IN_EXEAT, NULL},
     {"wss_proxy", SOURCE_PROXY, IN_EXEAT, NULL},
     {"NO_PROXY", SOURCE_NO_PROXY, IN_BOTH, NULL},
     {"no_proxy", SOURCE_NO_PROXY, IN_BOTH, NULL},
