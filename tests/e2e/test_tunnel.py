@@ -5,7 +5,7 @@ import ssl
 import pytest
 
 from program import wait_until
-from tunnel import RelayChannel, TlsClient, Tunnel
+from tunnel import BINARY, RelayChannel, TlsClient, Tunnel
 
 
 @pytest.fixture
@@ -34,6 +34,16 @@ def test_a_second_message_in_the_same_read_does_not_wait_for_a_third(journey, tu
     tunnel.channel.send = write
     tunnel.channel.sock.settimeout(5)
     assert tls.response().status == 200
+
+
+@pytest.mark.heavy
+def test_the_gateway_keeps_a_silent_tunnel_alive(journey, tunnel):
+    """An empty chunk when nothing was said for 30 s (protocol.md section 3)."""
+    tls = TlsClient(tunnel, journey.gateway.ca_file(), "origin.test").handshake()
+    assert tls.request("GET", "/", journey.host).status == 200
+    tunnel.channel.sock.settimeout(45)
+    assert tunnel.read_frame() == (BINARY, b"\x0a\x00")
+    assert tls.request("GET", "/", journey.host).status == 200
 
 
 def test_all_of_a_connection_in_messages_of_one_byte(journey, tunnel):

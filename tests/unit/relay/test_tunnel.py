@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The real relay against a gateway made of sockets: protocol.md byte for byte, and every way to break.
 
-usage: test_tunnel.py EXEAT
+usage: test_tunnel.py EXEAT [keepalive]
 """
 import base64
 import hashlib
@@ -193,6 +193,26 @@ class Tunnel(unittest.TestCase):
         self.assertNotIn(b"Sec-WebSocket-Protocol", seen["head"])
         self.assertNotIn(b"Sec-WebSocket-Extensions", seen["head"])
 
+    @unittest.skipUnless("keepalive" in sys.argv, "takes 30 s: a run of its own")
+    def test_the_relay_keeps_a_tunnel_alive_from_its_opening_on(self):
+        seen = {}
+
+        def script(sock, head):
+            sock.sendall(accept_of(head))
+            opened = time.monotonic()
+            read_frame(sock)
+            sock.sendall(frame(2, chunk(OK)))
+            seen["frame"] = read_frame(sock)
+            seen["seconds"] = time.monotonic() - opened
+            sock.sendall(frame(8, b"\x03\xe8"))
+
+        self.gateway.script = script
+        with self.dial() as sock:
+            sock.settimeout(45)
+            self.assertEqual(drain(sock), (OK, False))
+        self.assertEqual(seen["frame"], (2, b"\x0a\x00"))
+        self.assertGreater(seen["seconds"], 25)
+
     def test_refusals_are_final_and_failures_are_tried_three_times(self):
         for status, shown, tries in ((401, b"502", 1), (403, b"502", 1), (415, b"502", 1),
                                      (500, b"502", 3), (503, b"503", 3)):
@@ -348,4 +368,6 @@ class Tunnel(unittest.TestCase):
 
 if __name__ == "__main__":
     EXEAT = sys.argv.pop(1)
+    if sys.argv[1:] == ["keepalive"]:
+        sys.argv[1] = "Tunnel.test_the_relay_keeps_a_tunnel_alive_from_its_opening_on"
     unittest.main()
