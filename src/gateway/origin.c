@@ -154,7 +154,7 @@ void origin_want(struct origin *origin)
     unsigned interest = 0;
 
     if (buf_free_len(&origin->net_in) > 0 && buf_free_len(&origin->plain_in) >= TLS_RECORD &&
-        !origin->stream.has_ended)
+        !origin->stream.has_ended && !worker_is_starved(origin->worker))
         interest |= LOOP_READ;
     if (!buf_is_empty(&origin->net_out))
         interest |= LOOP_WRITE;

@@ -109,6 +109,9 @@ static int request_handle(struct tunnel *tunnel, const struct http_request *requ
                               span_of_room(tunnel->worker->ca_pem));
     if (tunnel->worker->is_draining)
         return err_set(err, ERR_DRAINING, "this gateway is being stopped");
+    if (tunnel->worker->tunnels.count > tunnel->worker->role.config.limits.tunnels)
+        return err_set(err, ERR_LIMIT, "%zu tunnels are open on this worker",
+                       tunnel->worker->tunnels.count - 1);
     if (ws_shake_read(request, &token, tunnel->accept, err) < 0 || auth_ask(tunnel, token, err) < 0)
         return -1;
     tunnel_enter(tunnel, TUNNEL_AUTH);

@@ -167,7 +167,8 @@ void tunnel_want(struct tunnel *tunnel)
     int is_full = tunnel->payload.len > 0 || tunnel->frame.len > 0;
     int waits = tunnel->state == TUNNEL_AUTH || (is_full && tunnel->state != TUNNEL_DRAIN);
 
-    if (!waits && !tunnel->stream.has_ended && buf_free_len(&tunnel->net_in) > 0)
+    if (!waits && !tunnel->stream.has_ended && buf_free_len(&tunnel->net_in) > 0 &&
+        !worker_is_starved(tunnel->worker))
         interest |= LOOP_READ;
     if (!buf_is_empty(out))
         interest |= LOOP_WRITE;

@@ -171,6 +171,29 @@ static void vault_opened(struct vault_link *link)
         log_error("the vault does not take our key: %s", err.text);
 }
 
+#define STARVED_MS 100
+
+static void starved_over(struct loop_deadline *deadline)
+{
+    struct worker *worker = deadline->owner;
+
+    for (struct list_node *node = worker->tunnels.first; node != NULL; node = node->next)
+        tunnel_wake(node->item);
+}
+
+bool worker_is_starved(struct worker *worker)
+{
+    /* What was read already needs a quarter to get through TLS and out again. */
+    if (worker->blocks.used < worker->blocks.limit - worker->blocks.limit / 4)
+        return false;
+    if (worker->starved.at_ms == 0) {
+        log_warning("%zu of %zu buffers are in use: reading pauses", worker->blocks.used,
+                    worker->blocks.limit);
+        loop_deadline_set(&worker->starved, STARVED_MS);
+    }
+    return true;
+}
+
 static int worker_open(struct worker *worker, struct err *err)
 {
     worker->vault.on_notice = session_notice;
@@ -184,6 +207,7 @@ static int worker_open(struct worker *worker, struct err *err)
         return -1;
     loop_watch_set(&worker->control, LOOP_READ);
     loop_deadline_init(&worker->drain, &worker->loop, drain_over, worker);
+    loop_deadline_init(&worker->starved, &worker->loop, starved_over, worker);
     loop_deadline_init(&worker->keepalive, &worker->loop, keepalive_due, worker);
     loop_deadline_set(&worker->keepalive, KEEPALIVE_CHECK_MS);
     for (unsigned i = 0; i < worker->listener_count; i++) {

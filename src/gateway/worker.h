@@ -58,11 +58,21 @@ struct worker {
 
     struct loop_deadline drain;
     struct loop_deadline keepalive;
+    struct loop_deadline starved; /* no buffer was left: look again soon */
     int is_draining;
 };
 
 /* The role `worker`: returns the exit status. */
 int worker_main(int argc, char **argv);
+
+/*
+ * Whether too few buffers are left to read more. Then nobody waits to read, which would only spin;
+ * all tunnels are woken again in a while.
+ */
+bool worker_is_starved(struct worker *worker);
+
+/* Tunnels above limits.tunnels that are accepted only to be told 503. */
+#define WORKER_EXCESS 64
 
 /* Called by a tunnel that is gone, and after each record: ends a draining worker when it is idle.
  */

@@ -121,7 +121,7 @@ static int pools_setup(struct worker *worker, struct err *err)
 
     pool_init(&worker->blocks, LIMIT_BLOCK, limits->buffers, KEEP_BLOCKS);
     pool_init(&worker->arena_blocks, LIMIT_ARENA_BLOCK, 4 * tunnels, KEEP_ITEMS);
-    pool_init(&worker->tunnel_pool, sizeof(struct tunnel), tunnels, KEEP_ITEMS);
+    pool_init(&worker->tunnel_pool, sizeof(struct tunnel), tunnels + WORKER_EXCESS, KEEP_ITEMS);
     pool_init(&worker->inspect_pool, sizeof(struct inspect), tunnels, KEEP_ITEMS);
     pool_init(&worker->origin_pool, sizeof(struct origin), tunnels + limits->origins_idle,
               KEEP_ITEMS);

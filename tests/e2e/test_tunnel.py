@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What happens inside a tunnel, seen by a client that decides how its bytes are cut."""
+import contextlib
 import ssl
 
 import pytest
@@ -132,3 +133,30 @@ def test_a_post_is_never_sent_again(journey, tunnel):
     answer = tls.request("POST", "/fresh", journey.host, body=b"once")
     assert (answer.status, answer.reason) == (502, "origin_closed")
     assert [r.target for r in journey.origin.requests].count("/fresh") == 1
+
+
+def test_a_tunnel_too_many_is_told_so_and_the_others_go_on(make_journey):
+    """503 with its reason, never a connection closed without a word (threat K2)."""
+    journey = make_journey(more={"workers": 1, "limits": {"tunnels": 4}})
+    with contextlib.ExitStack() as stack:
+        tunnels = [stack.enter_context(Tunnel(journey.gateway.port).open(journey.session))
+                   for _ in range(4)]
+        with Tunnel(journey.gateway.port) as another:
+            answer = another.upgrade(journey.session.token)
+        assert (answer.status, answer.reason) == (503, "limit_reached")
+        assert tunnels[0].connect(journey.host, journey.session).status == 200
+
+
+def test_without_buffers_reading_pauses_and_everything_arrives_in_the_end(make_journey):
+    """More streams than buffers: the worker neither spins nor loses a byte (threats K2, K4)."""
+    journey = make_journey(more={"workers": 1, "limits": {"buffers": 40}})
+    with contextlib.ExitStack() as stack:
+        streams = []
+        for _ in range(12):
+            tunnel = stack.enter_context(Tunnel(journey.gateway.port).open(journey.session))
+            assert tunnel.connect(journey.host, journey.session).status == 200
+            streams.append(TlsClient(tunnel, journey.gateway.ca_file(), "origin.test").handshake())
+        for tls in streams:
+            tls.sendall(request_of(journey, "/bytes/16000000"))
+        wait_until(lambda: "reading pauses" in journey.gateway.program.errors(), "the pause")
+        assert [len(tls.response().body) for tls in streams] == [16000000] * 12
