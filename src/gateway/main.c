@@ -29,8 +29,8 @@ static const char help_all[] =
     "  --version\n"
     "\n"
     "first steps:\n"
-    "  exeat-gateway check -c gateway.yaml\n"
     "  exeat-gateway ca init -c gateway.yaml\n"
+    "  exeat-gateway check -c gateway.yaml\n"
     "  exeat-gateway session create -c gateway.yaml --token-file token\n"
     "  exeat-gateway serve -c gateway.yaml\n";
 
