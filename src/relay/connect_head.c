@@ -29,6 +29,8 @@ static int line_read(struct span line, struct err *err)
     ssize_t target_end;
     struct span version;
 
+    if (span_find(line, '\t') >= 0)
+        return err_set(err, ERR_SYNTAX, "tab in the request line");
     if (method_end < 1)
         return err_set(err, ERR_SYNTAX, "request line without a method");
     rest = span_from(line, (size_t)method_end + 1);

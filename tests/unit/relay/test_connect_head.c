@@ -51,6 +51,15 @@ static const char *story_of(struct span input)
 
 #define STORY(literal) story_of(span_of(literal, sizeof(literal) - 1))
 
+/* Found by fuzzing: the line travels in the hello, where no control byte belongs. */
+TEST(connect_head_refuses_a_tab_in_the_request_line)
+{
+    CHECK_STR(STORY("CONNECT a.example:443\tx HTTP/1.1\r\n\r\n"),
+              "bad_request: tab in the request line");
+    CHECK_STR(STORY("CONNECT a.example:443 HTTP/1.1\r\nHost:\ta.example\r\n\r\n"),
+              "51 CONNECT a.example:443 HTTP/1.1");
+}
+
 TEST(connect_head_reads_what_real_clients_send)
 {
     /* Python up to 3.11: HTTP/1.0 and no field at all. */
@@ -120,7 +129,8 @@ TEST(connect_head_knows_tls_and_socks_by_their_first_byte)
     CHECK_INT(connect_head_kind('C'), CONNECT_HEAD_HTTP);
 }
 
-TEST_MAIN(TEST_OF(connect_head_reads_what_real_clients_send),
+TEST_MAIN(TEST_OF(connect_head_refuses_a_tab_in_the_request_line),
+          TEST_OF(connect_head_reads_what_real_clients_send),
           TEST_OF(connect_head_refuses_bare_lf_and_bare_cr),
           TEST_OF(connect_head_refuses_control_bytes),
           TEST_OF(connect_head_refuses_another_method_by_name),
