@@ -11,6 +11,7 @@
 #include "gateway/inspect.h"
 #include "gateway/reply.h"
 #include "gateway/tunnel.h"
+#include "gateway/tunnel_pump.h"
 #include "gateway/worker.h"
 #include "os/clock.h"
 
@@ -18,7 +19,9 @@ static const unsigned state_next[] = {
     [EXCHANGE_HEAD] = 1u << EXCHANGE_SECRET | 1u << EXCHANGE_DONE,
     [EXCHANGE_SECRET] = 1u << EXCHANGE_ORIGIN | 1u << EXCHANGE_DONE,
     [EXCHANGE_ORIGIN] = 1u << EXCHANGE_SECRET | 1u << EXCHANGE_FORWARD | 1u << EXCHANGE_DONE,
-    [EXCHANGE_FORWARD] = 1u << EXCHANGE_HEAD | 1u << EXCHANGE_ORIGIN | 1u << EXCHANGE_DONE,
+    [EXCHANGE_FORWARD] =
+        1u << EXCHANGE_HEAD | 1u << EXCHANGE_ORIGIN | 1u << EXCHANGE_UPGRADED | 1u << EXCHANGE_DONE,
+    [EXCHANGE_UPGRADED] = 1u << EXCHANGE_DONE,
     [EXCHANGE_DONE] = 0,
 };
 
@@ -78,6 +81,8 @@ static void message_begin(struct exchange *exchange)
     exchange->request_done = 0;
     exchange->response_head_done = 0;
     exchange->response_done = 0;
+    exchange->wants_upgrade = 0;
+    exchange->is_upgraded = 0;
     exchange->is_recorded = 0;
     exchange->audit_handle = 0;
     exchange->bytes_in = 0;
@@ -250,6 +255,7 @@ static int head_step(struct exchange *exchange)
     exchange->start_ms = worker_of(exchange)->loop.now_ms;
     if (exchange->h1.request.framing.persistence == HTTP_CLOSE)
         exchange->must_close = 1;
+    exchange->wants_upgrade = exchange_wants_upgrade(&exchange->h1.request);
     if (request_check(exchange, &err) < 0)
         exchange_fail(exchange, &err);
     else
@@ -353,6 +359,8 @@ int exchange_step(struct exchange *exchange)
         return origin_step(exchange);
     case EXCHANGE_FORWARD:
         return exchange_forward(exchange);
+    case EXCHANGE_UPGRADED:
+        return exchange_carry(exchange);
     case EXCHANGE_DONE:
         break;
     }
@@ -386,7 +394,8 @@ void exchange_complete(struct exchange *exchange)
 void exchange_want(struct exchange *exchange)
 {
     if (exchange->origin != NULL && exchange->origin->state == ORIGIN_BUSY)
-        origin_want(exchange->origin);
+        origin_want(exchange->origin,
+                    tunnel_may_read(exchange->inspect->tunnel) ? ORIGIN_READS : ORIGIN_WAITS);
 }
 
 void exchange_expired(struct exchange *exchange)
@@ -407,6 +416,7 @@ void exchange_expired(struct exchange *exchange)
         break;
     case EXCHANGE_ORIGIN:
     case EXCHANGE_FORWARD:
+    case EXCHANGE_UPGRADED:
         (void)err_set(&err, ERR_TIMEOUT, "%s: nothing moved for too long",
                       inspect->tunnel->host.name);
         break;

@@ -21,6 +21,7 @@ struct record;
     X(ORIGIN, timeouts->resolve_ms + timeouts->connect_ms + timeouts->origin_handshake_ms + 1000,  \
       "the origin is connected and verified")                                                      \
     X(FORWARD, timeouts->forward_ms, "both messages are complete; moves with every byte")          \
+    X(UPGRADED, timeouts->forward_ms, "either side has ended; moves with every byte")              \
     X(DONE, timeouts->idle_ms, "the client connection ends")
 
 enum exchange_state {
@@ -51,7 +52,9 @@ struct exchange {
     int request_done;
     int response_head_done;
     int response_done;
-    int must_close; /* the client connection, after this exchange */
+    int must_close;    /* the client connection, after this exchange */
+    int wants_upgrade; /* to WebSocket; the origin may say no */
+    int is_upgraded;   /* 101 was passed on: no HTTP any more */
 
     int is_recorded;
     uint64_t audit_handle; /* 0 until a credential goes out */
@@ -108,5 +111,14 @@ int exchange_send_response(struct exchange *exchange, int is_interim, struct err
 
 /* FORWARD: contents in both directions. 1, 0. */
 int exchange_forward(struct exchange *exchange);
+
+/* Whether this request asks for WebSocket (RFC 6455 section 4.1) as a client would. */
+int exchange_wants_upgrade(const struct http_request *request);
+
+/* Whether this 101 is the answer to that. ERR_ORIGIN_SYNTAX. */
+int exchange_check_upgrade(const struct http_response *response, struct err *err);
+
+/* UPGRADED: bytes in both directions, whatever they are. 1, 0. */
+int exchange_carry(struct exchange *exchange);
 
 #endif

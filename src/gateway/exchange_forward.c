@@ -133,8 +133,8 @@ static int response_forward(struct exchange *exchange, struct err *err)
         if (result == 0)
             break;
         moved = 1;
-        if (!exchange->response_head_done)
-            break; /* an interim response: let it go out first */
+        if (!exchange->response_head_done || exchange->is_upgraded)
+            break; /* an interim response or the last of HTTP: let it go out first */
     }
     return moved;
 }
@@ -213,7 +213,7 @@ static int forward_round(struct exchange *exchange, struct err *err)
     if (received < 0)
         return -1;
     if (end != ORIGIN_GOES_ON && buf_is_empty(&origin->plain_in) && !exchange->response_done &&
-        origin_ended(exchange, end, err) < 0)
+        !exchange->is_upgraded && origin_ended(exchange, end, err) < 0)
         return -1;
     return sent > 0 || pushed > 0 || pulled > 0 || received > 0;
 }
@@ -229,6 +229,10 @@ int exchange_forward(struct exchange *exchange)
     }
     if (moved > 0)
         exchange_touch(exchange);
+    if (exchange->is_upgraded) {
+        exchange_enter(exchange, EXCHANGE_UPGRADED);
+        return 1;
+    }
     if (exchange->response_done) {
         exchange_complete(exchange);
         return 1;

@@ -64,12 +64,20 @@ static struct span target_value(struct exchange *exchange)
     return span_of(memory, len);
 }
 
+/* What hop-by-hop removal has taken and this hop needs (RFC 9110 section 7.8). */
+static int upgrade_add(struct http_fields *fields, struct err *err)
+{
+    if (http_fields_add(fields, span_text("Connection"), span_text("Upgrade"), err) < 0)
+        return -1;
+    return http_fields_add(fields, span_text("Upgrade"), span_text("websocket"), err);
+}
+
 static int fields_build(struct exchange *exchange, struct http_fields *fields, struct err *err)
 {
     const struct http_fields *sent = &exchange->h1.request.fields;
     struct http_fields kept;
     struct span host = host_value(exchange);
-    size_t more = 1 + exchange->decision.rule->injection_count;
+    size_t more = 3 + exchange->decision.rule->injection_count;
 
     if (host.len == 0)
         return err_set(err, ERR_MEMORY, "no room for the head of the request");
@@ -86,7 +94,7 @@ static int fields_build(struct exchange *exchange, struct http_fields *fields, s
         if (http_fields_add(fields, kept.items[i].name, kept.items[i].value, err) < 0)
             return -1;
     }
-    return 0;
+    return exchange->wants_upgrade ? upgrade_add(fields, err) : 0;
 }
 
 /* Log before effect (invariant I4). */
@@ -163,11 +171,13 @@ int exchange_send_response(struct exchange *exchange, int is_interim, struct err
     struct http_response response = *received;
     struct buf *out = &exchange->inspect->seal.gather;
 
-    if (response.status == 101)
+    if (response.status == 101 && !exchange->wants_upgrade)
         return err_set(err, ERR_ORIGIN_SYNTAX, "the origin switches protocols without being asked");
+    if (response.status == 101 && exchange_check_upgrade(received, err) < 0)
+        return -1;
     if (is_interim && exchange->h1.request.version == HTTP_1_0)
         return 0; /* RFC 9110 section 15.2 */
-    if (fields_copy(exchange, &received->fields, 0, &response.fields, err) < 0)
+    if (fields_copy(exchange, &received->fields, 2, &response.fields, err) < 0)
         return -1;
     if (http_fields_remove_hop(&response.fields, err) < 0)
         return err_set(err, ERR_ORIGIN_SYNTAX,
@@ -179,6 +189,9 @@ int exchange_send_response(struct exchange *exchange, int is_interim, struct err
         response.framing = (struct http_framing){.body = HTTP_BODY_NONE, .persistence = HTTP_KEEP};
         return h1_write_response(&response, exchange->h1.request.method, out, err);
     }
+    exchange->is_upgraded = response.status == 101;
+    if (exchange->is_upgraded && upgrade_add(&response.fields, err) < 0)
+        return -1;
     framing_choose(exchange, received);
     response.framing = exchange->response_framing;
     if (h1_write_response(&response, exchange->h1.request.method, out, err) < 0)

@@ -341,6 +341,14 @@ void inspect_want(struct inspect *inspect)
     exchange_want(&inspect->exchange);
 }
 
+bool inspect_holds_nothing(const struct inspect *inspect)
+{
+    const struct origin *origin = inspect->exchange.origin;
+
+    return buf_is_empty(&inspect->hello) && buf_is_empty(&inspect->plain_in) &&
+           buf_is_empty(&inspect->seal.gather) && (origin == NULL || origin_holds_nothing(origin));
+}
+
 void inspect_expired(struct inspect *inspect)
 {
     struct err err;

@@ -53,6 +53,9 @@ int inspect_pump(struct inspect *inspect, struct err *err);
 /* Say what the origin's socket waits for. */
 void inspect_want(struct inspect *inspect);
 
+/* Whether no byte of either direction is on its way here. */
+bool inspect_holds_nothing(const struct inspect *inspect);
+
 /* The tunnel's deadline has passed. */
 void inspect_expired(struct inspect *inspect);
 

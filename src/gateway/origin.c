@@ -121,11 +121,13 @@ static void deadline_expired(struct loop_deadline *deadline)
 
 int origin_pull(struct origin *origin, enum origin_end *end, struct err *err)
 {
-    ssize_t pulled = stream_pull(&origin->stream, &origin->net_in, err);
+    ssize_t pulled = 0;
     size_t before = buf_len(&origin->plain_in);
     size_t used;
 
     *end = ORIGIN_GOES_ON;
+    if (!worker_is_starved(origin->worker) || origin_holds_nothing(origin))
+        pulled = stream_pull(&origin->stream, &origin->net_in, err);
     if (pulled < 0)
         return -1;
     if (seal_feed(&origin->seal, buf_span(&origin->net_in), &used, &origin->plain_in, err) < 0)
@@ -149,16 +151,22 @@ int origin_push(struct origin *origin, struct err *err)
     return pushed < 0 ? -1 : flushed > 0 || pushed > 0;
 }
 
-void origin_want(struct origin *origin)
+void origin_want(struct origin *origin, enum origin_reading reading)
 {
     unsigned interest = 0;
 
     if (buf_free_len(&origin->net_in) > 0 && buf_free_len(&origin->plain_in) >= TLS_RECORD &&
-        !origin->stream.has_ended && !worker_is_starved(origin->worker))
+        !origin->stream.has_ended && reading == ORIGIN_READS)
         interest |= LOOP_READ;
     if (!buf_is_empty(&origin->net_out))
         interest |= LOOP_WRITE;
     stream_want(&origin->stream, interest);
+}
+
+bool origin_holds_nothing(const struct origin *origin)
+{
+    return buf_is_empty(&origin->net_in) && buf_is_empty(&origin->net_out) &&
+           buf_is_empty(&origin->plain_in) && buf_is_empty(&origin->seal.gather);
 }
 
 void origin_touch(struct origin *origin)
@@ -197,7 +205,7 @@ static void shake_step(struct origin *origin)
     if (origin->tls.state == TLS_OPEN)
         shake_done(origin);
     else
-        origin_want(origin);
+        origin_want(origin, ORIGIN_READS);
 }
 
 static void stream_ready(struct stream *stream)
@@ -220,7 +228,7 @@ static void stream_ready(struct stream *stream)
             !buf_is_empty(&origin->plain_in) || origin_push(origin, &err) < 0)
             origin_close(origin);
         else
-            origin_want(origin);
+            origin_want(origin, ORIGIN_READS);
         break;
     }
     case ORIGIN_RESOLVE:
@@ -329,5 +337,5 @@ void origin_give(struct origin *origin)
     list_add_first(&origin->session->idle_origins, &origin->node, origin);
     origin->worker->idle_origins++;
     origin_enter(origin, ORIGIN_IDLE);
-    origin_want(origin);
+    origin_want(origin, ORIGIN_READS);
 }

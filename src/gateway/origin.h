@@ -88,7 +88,11 @@ int origin_pull(struct origin *origin, enum origin_end *end, struct err *err);
 
 /* Encrypt what was gathered and write what the socket takes; then wait for what is needed. */
 int origin_push(struct origin *origin, struct err *err);
-void origin_want(struct origin *origin);
+enum origin_reading { ORIGIN_READS, ORIGIN_WAITS /* no buffers */ };
+void origin_want(struct origin *origin, enum origin_reading reading);
+
+/* Whether no byte of either direction is on its way here. */
+bool origin_holds_nothing(const struct origin *origin);
 
 /* Another while of patience: something moved. */
 void origin_touch(struct origin *origin);

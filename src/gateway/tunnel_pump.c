@@ -7,6 +7,7 @@
  */
 #include "gateway/tunnel_pump.h"
 
+#include "gateway/inspect.h"
 #include "gateway/worker.h"
 #include "os/log.h"
 
@@ -24,14 +25,28 @@ static int outer_pull(struct tunnel *tunnel, struct err *err)
     return used > 0 || buf_len(&tunnel->clear_in) != before;
 }
 
+static bool holds_nothing(const struct tunnel *tunnel)
+{
+    return buf_is_empty(&tunnel->net_in) && buf_is_empty(&tunnel->net_out) &&
+           buf_is_empty(&tunnel->clear_in) && buf_is_empty(&tunnel->out) &&
+           (tunnel->inspect == NULL || inspect_holds_nothing(tunnel->inspect));
+}
+
+bool tunnel_may_read(struct tunnel *tunnel)
+{
+    return !worker_is_starved(tunnel->worker) ||
+           (holds_nothing(tunnel) && worker_has_last_buffers(tunnel->worker));
+}
+
 int tunnel_pull(struct tunnel *tunnel, struct err *err)
 {
-    ssize_t pulled;
+    ssize_t pulled = 0;
     int moved = 0;
 
     if (tunnel->payload.len > 0 || tunnel->frame.len > 0)
         return 0;
-    pulled = stream_pull(&tunnel->stream, &tunnel->net_in, err);
+    if (tunnel_may_read(tunnel))
+        pulled = stream_pull(&tunnel->stream, &tunnel->net_in, err);
     if (pulled < 0)
         return -1;
     if (tunnel->has_outer)
@@ -168,7 +183,7 @@ void tunnel_want(struct tunnel *tunnel)
     int waits = tunnel->state == TUNNEL_AUTH || (is_full && tunnel->state != TUNNEL_DRAIN);
 
     if (!waits && !tunnel->stream.has_ended && buf_free_len(&tunnel->net_in) > 0 &&
-        !worker_is_starved(tunnel->worker))
+        tunnel_may_read(tunnel))
         interest |= LOOP_READ;
     if (!buf_is_empty(out))
         interest |= LOOP_WRITE;

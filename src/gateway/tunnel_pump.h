@@ -23,6 +23,12 @@ void tunnel_payload_used(struct tunnel *tunnel, size_t used);
 /* Output queue -> socket. */
 int tunnel_push(struct tunnel *tunnel, struct err *err);
 
+/*
+ * Whether there are buffers for more bytes of this tunnel or its origin. While they are short, only
+ * tunnels that hold none may read: those whose peer does not take what it was sent wait.
+ */
+bool tunnel_may_read(struct tunnel *tunnel);
+
 /* Say what to wait for. */
 void tunnel_want(struct tunnel *tunnel);
 

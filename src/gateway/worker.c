@@ -173,6 +173,9 @@ static void vault_opened(struct vault_link *link)
 
 #define STARVED_MS 100
 
+/* On the way from one socket to the other: read, decrypted, gathered, sealed. */
+#define BUFFERS_OF_ONE 4
+
 static void starved_over(struct loop_deadline *deadline)
 {
     struct worker *worker = deadline->owner;
@@ -192,6 +195,11 @@ bool worker_is_starved(struct worker *worker)
         loop_deadline_set(&worker->starved, STARVED_MS);
     }
     return true;
+}
+
+bool worker_has_last_buffers(const struct worker *worker)
+{
+    return worker->blocks.limit - worker->blocks.used >= BUFFERS_OF_ONE;
 }
 
 static int worker_open(struct worker *worker, struct err *err)

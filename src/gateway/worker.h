@@ -66,10 +66,13 @@ struct worker {
 int worker_main(int argc, char **argv);
 
 /*
- * Whether too few buffers are left to read more. Then nobody waits to read, which would only spin;
- * all tunnels are woken again in a while.
+ * Whether too few buffers are left for everybody to read on. Who waits is woken again in a while;
+ * waiting for a socket instead would only spin.
  */
 bool worker_is_starved(struct worker *worker);
+
+/* Whether at least enough are left for one connection that holds none to get its bytes through. */
+bool worker_has_last_buffers(const struct worker *worker);
 
 /* Tunnels above limits.tunnels that are accepted only to be told 503. */
 #define WORKER_EXCESS 64

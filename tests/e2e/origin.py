@@ -7,11 +7,13 @@
     /bytes/N     N bytes with Content-Length            /chunked/N   N bytes in chunks
     /hold        answers once release() was called      /stream      one chunk, the rest on release()
     /close       closes without an answer               /raw         what `raw_answer` holds
-    /fresh       answers on a connection that has served nothing yet, closes any other
+    /key/socket  101 for a WebSocket with the required header, then every byte back
+    /switch      101 for nobody asked                      /fresh       answers on a connection that has served nothing yet, closes any other
 
 As a program it is the origin of "make demo": every path needs the header.
 """
 import argparse
+import base64
 import hashlib
 import json
 import pathlib
@@ -243,10 +245,27 @@ class Origin:
             return True
         if word == "close" or (word == "fresh" and request.connection.answered > 1):
             return False
+        if path.endswith("/socket") and request.value("upgrade") == "websocket":
+            return self._switch(sock, request)
+        if word == "switch":
+            return self._switch(sock, request)
         if word == "raw":
             sock.sendall(self.raw_answer)
             return False
         return self._send(sock, request, 200, "hello from the origin\n")
+
+    @staticmethod
+    def _switch(sock, request):
+        key = request.value("sec-websocket-key", "") + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+        accept = base64.b64encode(hashlib.sha1(key.encode()).digest()).decode()
+        sock.sendall(("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
+                      f"Connection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n\r\nhello").encode())
+        while True:
+            data = sock.recv(65536)
+            if not data or data.endswith(b"bye"):
+                sock.unwrap()
+                return False
+            sock.sendall(data)
 
     def _refuses(self, request, path):
         if not self.require_everywhere and not path.startswith("/key"):
