@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A worker's channels to the vault and to the auditor, with the other end in this test. */
+#include "gateway/audit_link.h"
+#include "gateway/vault_link.h"
+
+#include <unistd.h>
+
+#include "base/pool.h"
+#include "os/ipc.h"
+#include "test.h"
+
+static struct loop loop;
+static struct err err;
+static uint8_t memory[MESSAGE_MAX];
+static const struct room room = {.ptr = memory, .len = sizeof memory};
+
+/* What an asker has heard. */
+struct asker {
+    struct vault_wait wait;
+    int count;
+    enum err_code code;
+    char text[32];
+};
+
+static struct vault_link *vault;
+static int vault_end;
+static int opened;
+static int noticed;
+
+static void on_reply(struct vault_wait *wait, const struct message *reply)
+{
+    struct asker *asker = wait->owner;
+    struct text text;
+
+    asker->count++;
+    asker->code = reply->code;
+    text_init(&text, asker->text, sizeof asker->text);
+    text_add(&text, reply->a);
+    (void)text_str(&text);
+}
+
+static void on_notice(struct vault_link *link, const struct message *notice)
+{
+    (void)link;
+    noticed += notice->type == MESSAGE_SESSION_END;
+}
+
+static void on_open(struct vault_link *link)
+{
+    (void)link;
+    opened++;
+}
+
+/* A few ticks: enough for what is in the channels. */
+static void ticks(void)
+{
+    for (int i = 0; i < 4; i++)
+        (void)uv_run(&loop.uv, UV_RUN_NOWAIT);
+}
+
+static int vault_start(void **state)
+{
+    int fds[2];
+
+    (void)state;
+    opened = 0;
+    noticed = 0;
+    if (loop_init(&loop, &err) < 0 || ipc_pair(fds, &err) < 0)
+        return -1;
+    vault = pool_block_new(sizeof *vault);
+    vault->on_notice = on_notice;
+    vault->on_open = on_open;
+    vault_end = fds[1];
+    return vault_link_init(vault, &loop, fds[0], &err);
+}
+
+static int vault_stop(void **state)
+{
+    (void)state;
+    (void)close(vault_end);
+    ticks();
+    if (vault->fd >= 0)
+        loop_watch_close(&vault->watch, NULL);
+    loop_fini(&loop);
+    pool_block_free(vault);
+    return 0;
+}
+
+static void asker_init(struct asker *asker)
+{
+    *asker = (struct asker){.wait = {.on_reply = on_reply, .owner = asker}};
+}
+
+static void ask(struct asker *asker)
+{
+    const struct message question = {.type = MESSAGE_AUTH, .a = span_text("token")};
+
+    CHECK_INT(vault_link_ask(vault, &question, &asker->wait, &err), 0);
+}
+
+/* The handle of the next question that arrived at the vault. */
+static uint64_t question_take(int fd)
+{
+    struct message question;
+
+    CHECK_INT(message_recv(fd, SENDER_WORKER, room, &question, NULL, &err), 1);
+    return question.handle;
+}
+
+static void answer(int fd, uint64_t handle, const char *text)
+{
+    const struct message reply = {
+        .type = MESSAGE_AUTH_REPLY, .handle = handle, .a = span_text(text)};
+
+    CHECK_INT(message_send(fd, &reply, -1, &err), 1);
+}
+
+TEST(vault_link_gives_each_answer_to_who_asked)
+{
+    struct asker askers[3];
+    uint64_t handles[3];
+
+    for (int i = 0; i < 3; i++) {
+        asker_init(&askers[i]);
+        ask(&askers[i]);
+    }
+    for (int i = 0; i < 3; i++)
+        handles[i] = question_take(vault_end);
+    answer(vault_end, handles[2], "third");
+    answer(vault_end, handles[0], "first");
+    ticks();
+    CHECK_STR(askers[0].text, "first");
+    CHECK_INT(askers[1].count, 0);
+    CHECK_STR(askers[2].text, "third");
+    CHECK_INT(askers[2].wait.handle, 0);
+    vault_link_forget(vault, &askers[1].wait);
+}
+
+TEST(vault_link_gives_a_late_answer_to_nobody)
+{
+    struct asker gone;
+    struct asker next;
+    uint64_t late;
+
+    asker_init(&gone);
+    asker_init(&next);
+    ask(&gone);
+    late = question_take(vault_end);
+    vault_link_forget(vault, &gone.wait);
+    /* The same place is taken by another question. */
+    vault->next = (size_t)(late % VAULT_WAITS);
+    ask(&next);
+    CHECK(question_take(vault_end) != late);
+    answer(vault_end, late, "late");
+    answer(vault_end, 12345 * VAULT_WAITS, "never asked");
+    ticks();
+    CHECK_INT(gone.count, 0);
+    CHECK_INT(next.count, 0);
+    vault_link_forget(vault, &next.wait);
+}
+
+TEST(vault_link_tells_everybody_when_the_vault_is_gone)
+{
+    struct asker askers[2];
+
+    asker_init(&askers[0]);
+    asker_init(&askers[1]);
+    ask(&askers[0]);
+    ask(&askers[1]);
+    (void)close(vault_end);
+    ticks();
+    CHECK_INT(askers[0].code, ERR_CREDENTIAL);
+    CHECK_INT(askers[1].code, ERR_CREDENTIAL);
+
+    const struct message question = {.type = MESSAGE_AUTH, .a = span_text("token")};
+
+    CHECK_INT(vault_link_ask(vault, &question, &askers[0].wait, &err), -1);
+    CHECK_INT(err.code, ERR_CREDENTIAL);
+    vault_end = dup(0);
+}
+
+TEST(vault_link_goes_on_with_a_new_vault)
+{
+    struct asker before;
+    struct asker after;
+    int fds[2];
+
+    asker_init(&before);
+    asker_init(&after);
+    ask(&before);
+    CHECK_INT(ipc_pair(fds, &err), 0);
+    CHECK_INT(vault_link_replace(vault, fds[0], &err), 0);
+    CHECK_INT(before.code, ERR_CREDENTIAL);
+    ticks();
+    CHECK_INT(opened, 2);
+    ask(&after);
+    answer(fds[1], question_take(fds[1]), "hello");
+    ticks();
+    CHECK_STR(after.text, "hello");
+    (void)close(vault_end);
+    vault_end = fds[1];
+}
+
+TEST(vault_link_passes_on_what_the_vault_says_unasked)
+{
+    const struct message notice = {
+        .type = MESSAGE_SESSION_END, .code = ERR_SESSION_REVOKED, .a = span_text("es_1")};
+
+    CHECK_INT(message_send(vault_end, &notice, -1, &err), 1);
+    ticks();
+    CHECK_INT(noticed, 1);
+}
+
+/* --- the auditor's --- */
+
+static struct audit_link *audit;
+static int audit_end;
+
+static int audit_start(void **state)
+{
+    int fds[2];
+
+    (void)state;
+    if (loop_init(&loop, &err) < 0 || ipc_pair(fds, &err) < 0)
+        return -1;
+    audit = pool_block_new(sizeof *audit);
+    audit_end = fds[1];
+    return audit_link_init(audit, &loop, fds[0], &err);
+}
+
+static int audit_stop(void **state)
+{
+    (void)state;
+    loop_watch_close(&audit->watch, NULL);
+    loop_fini(&loop);
+    (void)close(audit_end);
+    pool_block_free(audit);
+    return 0;
+}
+
+static const struct record record = {.verdict = RECORD_ALLOW, .port = 443};
+
+TEST(audit_link_lets_no_credential_go_while_records_cannot_be_written)
+{
+    const struct message bad = {.type = MESSAGE_AUDIT_STATE, .code = ERR_AUDIT};
+    const struct message good = {.type = MESSAGE_AUDIT_STATE, .code = ERR_OK};
+
+    CHECK(audit_link_begin(audit, &record, &err) != 0);
+    CHECK_INT(message_send(audit_end, &bad, -1, &err), 1);
+    ticks();
+    CHECK_INT(audit_link_begin(audit, &record, &err), 0);
+    CHECK_INT(err.code, ERR_AUDIT);
+    CHECK_INT(message_send(audit_end, &good, -1, &err), 1);
+    ticks();
+    CHECK(audit_link_begin(audit, &record, &err) != 0);
+}
+
+TEST(audit_link_keeps_the_order_when_the_auditor_is_busy)
+{
+    struct message message;
+    uint64_t expected = 1;
+    uint64_t sent = 0;
+
+    while (audit->backlog.count < 10)
+        audit_link_end(audit, ++sent, &record);
+    CHECK_INT(audit_link_begin(audit, &record, &err), 0);
+    CHECK(!audit_link_is_drained(audit));
+    while (expected <= sent) {
+        int got = message_recv(audit_end, SENDER_WORKER, room, &message, NULL, &err);
+
+        CHECK(got >= 0);
+        if (got == 0) {
+            ticks();
+            continue;
+        }
+        CHECK_INT(message.type, MESSAGE_END);
+        CHECK_INT(message.handle, expected);
+        expected++;
+    }
+    ticks();
+    CHECK(audit_link_is_drained(audit));
+    CHECK(audit_link_begin(audit, &record, &err) != 0);
+}
+
+#define VAULT(name) cmocka_unit_test_setup_teardown(name, vault_start, vault_stop)
+#define AUDIT(name) cmocka_unit_test_setup_teardown(name, audit_start, audit_stop)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        VAULT(vault_link_gives_each_answer_to_who_asked),
+        VAULT(vault_link_gives_a_late_answer_to_nobody),
+        VAULT(vault_link_tells_everybody_when_the_vault_is_gone),
+        VAULT(vault_link_goes_on_with_a_new_vault),
+        VAULT(vault_link_passes_on_what_the_vault_says_unasked),
+        AUDIT(audit_link_lets_no_credential_go_while_records_cannot_be_written),
+        AUDIT(audit_link_keeps_the_order_when_the_auditor_is_busy),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
