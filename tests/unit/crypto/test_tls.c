@@ -5,69 +5,8 @@
 #include <time.h>
 
 #include "base/num.h"
-#include "crypto/digest.h"
-#include "ends.h"
-#include "pki.h"
 #include "test.h"
-
-#define PLAIN 66560
-#define WIRE  66560
-
-static struct pki root;
-static struct pki good;
-static struct bundle_roots *roots;
-static struct tls_context *client_context;
-static struct tls_context *server_context;
-
-static struct tls_context *listener(const struct pki *pki)
-{
-    struct err err = {0};
-    struct tls_context *context =
-        tls_context_new_listener(pki_certificate(pki), pki_key(pki), NULL, &err);
-
-    if (context == NULL)
-        print_error("%s\n", err.text);
-    return context;
-}
-
-static int setup(void **state)
-{
-    struct err err;
-
-    (void)state;
-    if (digest_setup(&err) < 0)
-        return -1;
-    pki_make(&root, &(struct pki_ask){.cn = "root", .is_ca = 1}, NULL);
-    pki_make(&good,
-             &(struct pki_ask){.cn = "x", .san = "DNS:api.test,IP:192.0.2.7,DNS:*.wild.test"},
-             &root);
-    roots = bundle_roots_new(pki_certificate(&root), &err);
-    client_context = tls_context_new_client(roots, "http/1.1", &err);
-    server_context = listener(&good);
-    return client_context == NULL || server_context == NULL ? -1 : 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    tls_context_free(client_context);
-    tls_context_free(server_context);
-    bundle_roots_free(roots);
-    pki_fini(&good);
-    pki_fini(&root);
-    return 0;
-}
-
-static void ends_open(struct end *client, struct end *server, struct tls_context *context,
-                      const struct host *host)
-{
-    struct err err = {0};
-
-    end_init(client, PLAIN, WIRE);
-    end_init(server, PLAIN, WIRE);
-    CHECK_INT(tls_init_client(&client->tls, client_context, host, &err), 0);
-    CHECK_INT(tls_init_server(&server->tls, context, NULL, &err), 0);
-}
+#include "tls_rig.h"
 
 static uint8_t pattern(size_t at)
 {
@@ -83,7 +22,7 @@ struct transfer {
 static size_t transfer_step(struct transfer *t, struct end *from, struct end *to, size_t total,
                             size_t slice)
 {
-    static uint8_t bytes[PLAIN];
+    static uint8_t bytes[RIG_PLAIN];
     struct span came = buf_span(&to->plain);
     size_t len = num_min(num_min(total - t->sent, slice), sizeof bytes);
     size_t used = 0;
@@ -114,8 +53,8 @@ static void transfer_both(size_t total, size_t cut, size_t plain_size, size_t sl
 
     end_init(&client, plain_size, TLS_RECORD_MAX + 100);
     end_init(&server, plain_size, TLS_RECORD_MAX + 100);
-    CHECK_INT(tls_init_client(&client.tls, client_context, &host, &err), 0);
-    CHECK_INT(tls_init_server(&server.tls, server_context, NULL, &err), 0);
+    CHECK_INT(tls_init_client(&client.tls, rig_client_context, &host, &err), 0);
+    CHECK_INT(tls_init_server(&server.tls, rig_server_context, NULL, &err), 0);
     do {
         moved = end_step(&client);
         moved += ends_carry(&client, &server, cut);
@@ -136,9 +75,9 @@ static void transfer_both(size_t total, size_t cut, size_t plain_size, size_t sl
 
 TEST(tls_carries_a_mebibyte_both_ways)
 {
-    transfer_both(1 << 20, 100000, PLAIN, PLAIN);
-    transfer_both(1 << 20, 16000, PLAIN, PLAIN);
-    transfer_both(1 << 20, 1000, 512, PLAIN);
+    transfer_both(1 << 20, 100000, RIG_PLAIN, RIG_PLAIN);
+    transfer_both(1 << 20, 16000, RIG_PLAIN, RIG_PLAIN);
+    transfer_both(1 << 20, 1000, 512, RIG_PLAIN);
 }
 
 TEST(tls_carries_bytes_in_any_pieces)
@@ -160,10 +99,10 @@ TEST(tls_says_that_a_record_waits_for_room)
     size_t used;
     size_t got = 0;
 
-    end_init(&client, 300, WIRE);
-    end_init(&server, PLAIN, WIRE);
-    CHECK_INT(tls_init_client(&client.tls, client_context, &host, &err), 0);
-    CHECK_INT(tls_init_server(&server.tls, server_context, NULL, &err), 0);
+    end_init(&client, 300, RIG_WIRE);
+    end_init(&server, RIG_PLAIN, RIG_WIRE);
+    CHECK_INT(tls_init_client(&client.tls, rig_client_context, &host, &err), 0);
+    CHECK_INT(tls_init_server(&server.tls, rig_server_context, NULL, &err), 0);
     ends_run(&client, &server, 100000);
     CHECK_INT(tls_send(&server.tls, span_of(bytes, sizeof bytes), &used, &server.sealed, &err), 0);
     CHECK_INT(used, sizeof bytes);
@@ -189,7 +128,7 @@ TEST(tls_has_nothing_pending_within_a_record)
     struct err err;
     size_t used;
 
-    ends_open(&client, &server, server_context, &host);
+    rig_open(&client, &server, rig_server_context, &host);
     ends_run(&client, &server, 100000);
     CHECK_INT(tls_send(&server.tls, span_text("hello"), &used, &server.sealed, &err), 0);
     ends_carry(&server, &client, 10);
@@ -211,10 +150,10 @@ TEST(tls_takes_nothing_without_room_for_what_it_may_have_to_say)
     struct err err;
     size_t used = 1;
 
-    end_init(&client, PLAIN, TLS_RECORD_MAX + 10);
-    end_init(&server, PLAIN, WIRE);
-    CHECK_INT(tls_init_client(&client.tls, client_context, &host, &err), 0);
-    CHECK_INT(tls_init_server(&server.tls, server_context, NULL, &err), 0);
+    end_init(&client, RIG_PLAIN, TLS_RECORD_MAX + 10);
+    end_init(&server, RIG_PLAIN, RIG_WIRE);
+    CHECK_INT(tls_init_client(&client.tls, rig_client_context, &host, &err), 0);
+    CHECK_INT(tls_init_server(&server.tls, rig_server_context, NULL, &err), 0);
     CHECK_INT(buf_append(&client.sealed, span_of(full, 11), &err), 0);
     CHECK_INT(tls_feed(&client.tls, span_text("x"), &used, &client.plain, &client.sealed, &err), 0);
     CHECK_INT(used, 0);
@@ -229,13 +168,13 @@ TEST(tls_takes_nothing_without_room_for_what_it_may_have_to_say)
 TEST(tls_sends_a_short_run_into_little_room)
 {
     struct host host = ends_host("api.test", HOST_NAME);
-    static uint8_t full[WIRE - 261];
+    static uint8_t full[RIG_WIRE - 261];
     struct end client;
     struct end server;
     struct err err;
     size_t used;
 
-    ends_open(&client, &server, server_context, &host);
+    rig_open(&client, &server, rig_server_context, &host);
     ends_run(&client, &server, 100000);
     CHECK_INT(buf_append(&client.sealed, span_of(full, sizeof full), &err), 0);
     CHECK_INT(tls_send(&client.tls, span_text("sixsix"), &used, &client.sealed, &err), 0);
@@ -257,7 +196,7 @@ TEST(tls_ends_with_close_notify_only)
     struct err err;
     size_t used;
 
-    ends_open(&client, &server, server_context, &host);
+    rig_open(&client, &server, rig_server_context, &host);
     ends_run(&client, &server, 100000);
     CHECK_INT(tls_send(&server.tls, span_text("last"), &used, &server.sealed, &err), 0);
     ends_run(&client, &server, 100000);
@@ -282,7 +221,7 @@ TEST(tls_fails_for_good_on_a_forged_record)
     struct err err;
     size_t used;
 
-    ends_open(&client, &server, server_context, &host);
+    rig_open(&client, &server, rig_server_context, &host);
     ends_run(&client, &server, 100000);
     CHECK_INT(tls_send(&server.tls, span_text("hello"), &used, &server.sealed, &err), 0);
     buf_bytes(&server.sealed).ptr[9] ^= 1;
@@ -304,7 +243,7 @@ TEST(tls_write_alert_is_one_record)
     struct end end;
     struct err err;
 
-    end_init(&end, PLAIN, WIRE);
+    end_init(&end, RIG_PLAIN, RIG_WIRE);
     CHECK_INT(tls_write_alert(&end.sealed, TLS_ALERT_UNRECOGNIZED_NAME, &err), 0);
     CHECK(span_equal(buf_span(&end.sealed), span_of(expected, sizeof expected)));
     end_fini(&end);
@@ -322,7 +261,7 @@ TEST(tls_handshake_speed)
         struct end client;
         struct end server;
 
-        ends_open(&client, &server, server_context, &host);
+        rig_open(&client, &server, rig_server_context, &host);
         ends_run(&client, &server, 100000);
         CHECK_INT(server.tls.state, TLS_OPEN);
         end_fini(&client);
@@ -348,5 +287,5 @@ int main(void)
         TEST_OF(tls_handshake_speed),
     };
 
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, rig_setup, rig_teardown);
 }

@@ -6,70 +6,9 @@
 #include <openssl/ssl.h>
 
 #include "base/text.h"
-#include "crypto/digest.h"
 #include "crypto/library.h"
-#include "ends.h"
-#include "pki.h"
 #include "test.h"
-
-#define PLAIN 66560
-#define WIRE  66560
-
-static struct pki root;
-static struct pki good;
-static struct bundle_roots *roots;
-static struct tls_context *client_context;
-static struct tls_context *server_context;
-
-static struct tls_context *listener(const struct pki *pki)
-{
-    struct err err = {0};
-    struct tls_context *context =
-        tls_context_new_listener(pki_certificate(pki), pki_key(pki), NULL, &err);
-
-    if (context == NULL)
-        print_error("%s\n", err.text);
-    return context;
-}
-
-static int setup(void **state)
-{
-    struct err err;
-
-    (void)state;
-    if (digest_setup(&err) < 0)
-        return -1;
-    pki_make(&root, &(struct pki_ask){.cn = "root", .is_ca = 1}, NULL);
-    pki_make(&good,
-             &(struct pki_ask){.cn = "x", .san = "DNS:api.test,IP:192.0.2.7,DNS:*.wild.test"},
-             &root);
-    roots = bundle_roots_new(pki_certificate(&root), &err);
-    client_context = tls_context_new_client(roots, "http/1.1", &err);
-    server_context = listener(&good);
-    return client_context == NULL || server_context == NULL ? -1 : 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    tls_context_free(client_context);
-    tls_context_free(server_context);
-    bundle_roots_free(roots);
-    pki_fini(&good);
-    pki_fini(&root);
-    return 0;
-}
-
-static void ends_open(struct end *client, struct end *server, struct tls_context *context,
-                      const struct host *host)
-{
-    struct err err = {0};
-
-    end_init(client, PLAIN, WIRE);
-    end_init(server, PLAIN, WIRE);
-    CHECK_INT(tls_init_client(&client->tls, client_context, host, &err), 0);
-    CHECK_INT(tls_init_server(&server->tls, context, NULL, &err), 0);
-}
+#include "tls_rig.h"
 
 static struct err serve(SSL_CTX *peer_context, const uint8_t *alpn, unsigned alpn_len,
                         struct tls_context *context, char *alert)
@@ -81,7 +20,7 @@ static struct err serve(SSL_CTX *peer_context, const uint8_t *alpn, unsigned alp
     BIO *out = BIO_new(BIO_s_mem());
     uint8_t bytes[20000];
 
-    end_init(&server, PLAIN, WIRE);
+    end_init(&server, RIG_PLAIN, RIG_WIRE);
     CHECK_INT(tls_init_server(&server.tls, context, NULL, &err), 0);
     SSL_set_bio(ssl, in, out);
     SSL_set_connect_state(ssl);
@@ -129,8 +68,8 @@ TEST(tls_refuses_tls_1_1_and_takes_1_2)
     SSL_CTX *old = peer_of_version(TLS1_1_VERSION);
     SSL_CTX *peer = peer_of_version(TLS1_2_VERSION);
 
-    CHECK_INT(serve(old, NULL, 0, server_context, NULL).code, ERR_TLS);
-    CHECK_INT(serve(peer, NULL, 0, server_context, NULL).code, ERR_OK);
+    CHECK_INT(serve(old, NULL, 0, rig_server_context, NULL).code, ERR_TLS);
+    CHECK_INT(serve(peer, NULL, 0, rig_server_context, NULL).code, ERR_OK);
     SSL_CTX_free(old);
     SSL_CTX_free(peer);
 }
@@ -140,7 +79,7 @@ TEST(tls_refuses_ciphers_without_forward_secrecy_or_aead)
     SSL_CTX *peer = peer_of_version(TLS1_2_VERSION);
 
     SSL_CTX_set_cipher_list(peer, "ECDHE+AES+SHA:ECDHE+AES+SHA256:RSA+AESGCM:@SECLEVEL=0");
-    CHECK_INT(serve(peer, NULL, 0, server_context, NULL).code, ERR_TLS);
+    CHECK_INT(serve(peer, NULL, 0, rig_server_context, NULL).code, ERR_TLS);
     SSL_CTX_free(peer);
 }
 
@@ -151,10 +90,10 @@ TEST(tls_answers_no_application_protocol_to_h2_alone)
     SSL_CTX *peer = peer_of_version(TLS1_3_VERSION);
     char alert = 0;
 
-    CHECK_INT(serve(peer, h2, sizeof h2, server_context, &alert).code, ERR_TLS);
+    CHECK_INT(serve(peer, h2, sizeof h2, rig_server_context, &alert).code, ERR_TLS);
     CHECK_INT(alert, 120);
-    CHECK_INT(serve(peer, both, sizeof both, server_context, NULL).code, ERR_OK);
-    CHECK_INT(serve(peer, NULL, 0, server_context, NULL).code, ERR_OK);
+    CHECK_INT(serve(peer, both, sizeof both, rig_server_context, NULL).code, ERR_OK);
+    CHECK_INT(serve(peer, NULL, 0, rig_server_context, NULL).code, ERR_OK);
     SSL_CTX_free(peer);
 }
 
@@ -163,8 +102,8 @@ TEST(tls_refuses_what_is_no_tls)
     struct end server;
     struct err err;
 
-    end_init(&server, PLAIN, WIRE);
-    CHECK_INT(tls_init_server(&server.tls, server_context, NULL, &err), 0);
+    end_init(&server, RIG_PLAIN, RIG_WIRE);
+    CHECK_INT(tls_init_server(&server.tls, rig_server_context, NULL, &err), 0);
     CHECK_INT(buf_append(&server.inbox, span_text("GET / HTTP/1.1\r\n\r\n"), &err), 0);
     end_step(&server);
     CHECK_INT(server.err.code, ERR_TLS);
@@ -176,7 +115,7 @@ static void open_1_2(struct end *client, struct end *server)
 {
     struct host host = ends_host("api.test", HOST_NAME);
 
-    ends_open(client, server, server_context, &host);
+    rig_open(client, server, rig_server_context, &host);
     SSL_set_max_proto_version(client->tls.ssl, TLS1_2_VERSION);
     ends_run(client, server, 100000);
     CHECK_INT(client->tls.state, TLS_OPEN);
@@ -211,7 +150,7 @@ TEST(tls_gives_no_tickets)
     struct end client;
     struct end server;
 
-    ends_open(&client, &server, server_context, &host);
+    rig_open(&client, &server, rig_server_context, &host);
     ends_run(&client, &server, 100000);
     CHECK_INT(SSL_SESSION_is_resumable(SSL_get0_session(client.tls.ssl)), 0);
     CHECK_INT(SSL_SESSION_get_max_early_data(SSL_get0_session(client.tls.ssl)), 0);
@@ -239,12 +178,12 @@ static int choose_h2(SSL *ssl, const unsigned char **out, unsigned char *out_len
 TEST(tls_refuses_a_server_that_chooses_what_was_not_offered)
 {
     struct host host = ends_host("api.test", HOST_NAME);
-    struct tls_context *context = listener(&good);
+    struct tls_context *context = rig_listener(&rig_good);
     struct end client;
     struct end server;
 
     SSL_CTX_set_alpn_select_cb(context->ssl, choose_h2, NULL);
-    ends_open(&client, &server, context, &host);
+    rig_open(&client, &server, context, &host);
     ends_run(&client, &server, 100000);
     CHECK_INT(client.tls.state, TLS_FAILED);
     CHECK_INT(client.err.code, ERR_TLS);
@@ -262,11 +201,11 @@ static struct tls_context *padded(int count)
     struct tls_context *context;
 
     text_init(&chain, memory, sizeof memory);
-    text_add(&chain, pki_certificate(&good));
+    text_add(&chain, pki_certificate(&rig_good));
     for (int i = 0; i < count; i++)
-        text_add(&chain, pki_certificate(&root));
+        text_add(&chain, pki_certificate(&rig_root));
     CHECK(!chain.overflow);
-    context = tls_context_new_listener(text_span(&chain), pki_key(&good), NULL, &err);
+    context = tls_context_new_listener(text_span(&chain), pki_key(&rig_good), NULL, &err);
     CHECK(context != NULL);
     return context;
 }
@@ -282,7 +221,7 @@ TEST(tls_sends_a_flight_larger_than_its_queue)
     for (size_t cut = 50; cut < 20000; cut *= 7) {
         end_init(&client, 1000, TLS_RECORD_MAX + 50);
         end_init(&server, 1000, TLS_RECORD_MAX + 50);
-        CHECK_INT(tls_init_client(&client.tls, client_context, &host, &err), 0);
+        CHECK_INT(tls_init_client(&client.tls, rig_client_context, &host, &err), 0);
         CHECK_INT(tls_init_server(&server.tls, context, NULL, &err), 0);
         ends_run(&client, &server, cut);
         CHECK_INT(client.tls.state, TLS_OPEN);
@@ -301,7 +240,7 @@ TEST(tls_refuses_a_chain_of_more_than_100_kib)
     struct end client;
     struct end server;
 
-    ends_open(&client, &server, context, &host);
+    rig_open(&client, &server, context, &host);
     ends_run(&client, &server, 100000);
     CHECK_INT(client.err.code, ERR_TLS);
     CHECK(strstr(client.err.text, "excessive message size") != NULL);
@@ -313,14 +252,14 @@ TEST(tls_refuses_a_chain_of_more_than_100_kib)
 /* The answer to a key update waits for room; nothing is lost and nothing else waits for it. */
 TEST(tls_answers_key_updates_when_there_is_room)
 {
-    static uint8_t full[WIRE];
+    static uint8_t full[RIG_WIRE];
     struct host host = ends_host("api.test", HOST_NAME);
     struct end client;
     struct end server;
     struct err err;
     size_t used;
 
-    ends_open(&client, &server, server_context, &host);
+    rig_open(&client, &server, rig_server_context, &host);
     ends_run(&client, &server, 100000);
     CHECK_INT(buf_append(&client.sealed, span_of(full, sizeof full), &err), 0);
     CHECK_INT(SSL_key_update(server.tls.ssl, SSL_KEY_UPDATE_REQUESTED), 1);
@@ -353,7 +292,7 @@ TEST(tls_never_opens_after_a_changed_flight)
         struct end server;
         size_t len;
 
-        ends_open(&client, &server, server_context, &host);
+        rig_open(&client, &server, rig_server_context, &host);
         end_step(&client);
         ends_carry(&client, &server, 100000);
         end_step(&server);
@@ -385,5 +324,5 @@ int main(void)
         TEST_OF(tls_never_opens_after_a_changed_flight),
     };
 
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, rig_setup, rig_teardown);
 }

@@ -2,81 +2,20 @@
 /* Which certificates a client accepts. Threats H1, H2. */
 #include "crypto/tls.h"
 
-#include "crypto/digest.h"
-#include "ends.h"
-#include "pki.h"
 #include "test.h"
-
-#define PLAIN 66560
-#define WIRE  66560
-
-static struct pki root;
-static struct pki good;
-static struct bundle_roots *roots;
-static struct tls_context *client_context;
-static struct tls_context *server_context;
-
-static struct tls_context *listener(const struct pki *pki)
-{
-    struct err err = {0};
-    struct tls_context *context =
-        tls_context_new_listener(pki_certificate(pki), pki_key(pki), NULL, &err);
-
-    if (context == NULL)
-        print_error("%s\n", err.text);
-    return context;
-}
-
-static int setup(void **state)
-{
-    struct err err;
-
-    (void)state;
-    if (digest_setup(&err) < 0)
-        return -1;
-    pki_make(&root, &(struct pki_ask){.cn = "root", .is_ca = 1}, NULL);
-    pki_make(&good,
-             &(struct pki_ask){.cn = "x", .san = "DNS:api.test,IP:192.0.2.7,DNS:*.wild.test"},
-             &root);
-    roots = bundle_roots_new(pki_certificate(&root), &err);
-    client_context = tls_context_new_client(roots, "http/1.1", &err);
-    server_context = listener(&good);
-    return client_context == NULL || server_context == NULL ? -1 : 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    tls_context_free(client_context);
-    tls_context_free(server_context);
-    bundle_roots_free(roots);
-    pki_fini(&good);
-    pki_fini(&root);
-    return 0;
-}
-
-static void ends_open(struct end *client, struct end *server, struct tls_context *context,
-                      const struct host *host)
-{
-    struct err err = {0};
-
-    end_init(client, PLAIN, WIRE);
-    end_init(server, PLAIN, WIRE);
-    CHECK_INT(tls_init_client(&client->tls, client_context, host, &err), 0);
-    CHECK_INT(tls_init_server(&server->tls, context, NULL, &err), 0);
-}
+#include "tls_rig.h"
 
 /* Shake hands with a server that has `pki`; what the client says about it. */
 static struct err shake(const struct pki *pki, const char *name, enum host_kind kind)
 {
     struct host host = ends_host(name, kind);
-    struct tls_context *context = listener(pki);
+    struct tls_context *context = rig_listener(pki);
     struct end client;
     struct end server;
     struct err err;
 
     CHECK(context != NULL);
-    ends_open(&client, &server, context, &host);
+    rig_open(&client, &server, context, &host);
     ends_run(&client, &server, 100000);
     CHECK_INT(client.tls.state, client.failed ? TLS_FAILED : TLS_OPEN);
     CHECK_INT(server.tls.state, client.failed ? TLS_FAILED : TLS_OPEN);
@@ -104,31 +43,31 @@ static struct err shake_with(const struct pki_ask *ask, const struct pki *issuer
 
 TEST(tls_accepts_the_name_and_the_address_in_the_san)
 {
-    CHECK_INT(shake(&good, "api.test", HOST_NAME).code, ERR_OK);
-    CHECK_INT(shake(&good, "192.0.2.7", HOST_IPV4).code, ERR_OK);
-    CHECK_INT(shake(&good, "a.wild.test", HOST_NAME).code, ERR_OK);
+    CHECK_INT(shake(&rig_good, "api.test", HOST_NAME).code, ERR_OK);
+    CHECK_INT(shake(&rig_good, "192.0.2.7", HOST_IPV4).code, ERR_OK);
+    CHECK_INT(shake(&rig_good, "a.wild.test", HOST_NAME).code, ERR_OK);
 }
 
 TEST(tls_refuses_another_name)
 {
-    CHECK_INT(shake(&good, "other.test", HOST_NAME).code, ERR_CERT_NAME);
-    CHECK_INT(shake(&good, "192.0.2.8", HOST_IPV4).code, ERR_CERT_NAME);
-    CHECK_INT(shake(&good, "a.b.wild.test", HOST_NAME).code, ERR_CERT_NAME);
-    CHECK_INT(shake(&good, "wild.test", HOST_NAME).code, ERR_CERT_NAME);
+    CHECK_INT(shake(&rig_good, "other.test", HOST_NAME).code, ERR_CERT_NAME);
+    CHECK_INT(shake(&rig_good, "192.0.2.8", HOST_IPV4).code, ERR_CERT_NAME);
+    CHECK_INT(shake(&rig_good, "a.b.wild.test", HOST_NAME).code, ERR_CERT_NAME);
+    CHECK_INT(shake(&rig_good, "wild.test", HOST_NAME).code, ERR_CERT_NAME);
 }
 
 TEST(tls_never_takes_the_common_name)
 {
     const struct pki_ask ask = {.cn = "api.test"};
 
-    CHECK_INT(shake_with(&ask, &root, "api.test").code, ERR_CERT_NAME);
+    CHECK_INT(shake_with(&ask, &rig_root, "api.test").code, ERR_CERT_NAME);
 }
 
 TEST(tls_refuses_partial_wildcards)
 {
     const struct pki_ask ask = {.cn = "x", .san = "DNS:a*.test.example"};
 
-    CHECK_INT(shake_with(&ask, &root, "ab.test.example").code, ERR_CERT_NAME);
+    CHECK_INT(shake_with(&ask, &rig_root, "ab.test.example").code, ERR_CERT_NAME);
 }
 
 TEST(tls_refuses_an_address_given_as_a_name)
@@ -136,7 +75,7 @@ TEST(tls_refuses_an_address_given_as_a_name)
     const struct pki_ask ask = {.cn = "x", .san = "DNS:192.0.2.7"};
     struct pki pki;
 
-    pki_make(&pki, &ask, &root);
+    pki_make(&pki, &ask, &rig_root);
     CHECK_INT(shake(&pki, "192.0.2.7", HOST_IPV4).code, ERR_CERT_NAME);
     pki_fini(&pki);
 }
@@ -147,8 +86,8 @@ TEST(tls_refuses_expired_and_future_certificates)
         .cn = "x", .san = "DNS:api.test", .start_days = -10, .days = -1};
     const struct pki_ask future = {.cn = "x", .san = "DNS:api.test", .start_days = 2};
 
-    CHECK_INT(shake_with(&expired, &root, "api.test").code, ERR_CERT_EXPIRED);
-    CHECK_INT(shake_with(&future, &root, "api.test").code, ERR_CERT_EXPIRED);
+    CHECK_INT(shake_with(&expired, &rig_root, "api.test").code, ERR_CERT_EXPIRED);
+    CHECK_INT(shake_with(&future, &rig_root, "api.test").code, ERR_CERT_EXPIRED);
 }
 
 TEST(tls_refuses_what_no_root_has_signed)
@@ -179,7 +118,7 @@ TEST(tls_refuses_the_wrong_extended_key_usage)
 {
     const struct pki_ask ask = {.cn = "x", .san = "DNS:api.test", .eku = "clientAuth"};
 
-    CHECK_INT(shake_with(&ask, &root, "api.test").code, ERR_CERT_INVALID);
+    CHECK_INT(shake_with(&ask, &rig_root, "api.test").code, ERR_CERT_INVALID);
 }
 
 TEST(tls_refuses_an_issuer_that_is_no_ca)
@@ -196,14 +135,14 @@ TEST(tls_refuses_an_issuer_that_is_no_ca)
     char memory[8192];
     struct text chain;
 
-    pki_make(&middle, &bad, &root);
+    pki_make(&middle, &bad, &rig_root);
     pki_make(&pki, &ask, &middle);
     text_init(&chain, memory, sizeof memory);
     text_add(&chain, pki_certificate(&pki));
     text_add(&chain, pki_certificate(&middle));
     context = tls_context_new_listener(text_span(&chain), pki_key(&pki), NULL, &err);
     CHECK(context != NULL);
-    ends_open(&client, &server, context, &host);
+    rig_open(&client, &server, context, &host);
     ends_run(&client, &server, 100000);
     CHECK_INT(client.err.code, ERR_CERT_INVALID);
     end_fini(&client);
@@ -219,7 +158,7 @@ TEST(tls_listener_refuses_a_key_of_1024_bits)
     struct err err = {0};
 
     pki_make(&pki, &(struct pki_ask){.cn = "x", .san = "DNS:api.test", .kind = PKI_RSA_1024},
-             &root);
+             &rig_root);
     CHECK(tls_context_new_listener(pki_certificate(&pki), pki_key(&pki), NULL, &err) == NULL);
     CHECK_INT(err.code, ERR_CERT_INVALID);
     pki_fini(&pki);
@@ -227,7 +166,7 @@ TEST(tls_listener_refuses_a_key_of_1024_bits)
 
 TEST(tls_says_in_words_what_is_wrong)
 {
-    struct err err = shake(&good, "other.test", HOST_NAME);
+    struct err err = shake(&rig_good, "other.test", HOST_NAME);
 
     CHECK(strstr(err.text, "ostname mismatch") != NULL);
 }
@@ -242,8 +181,8 @@ TEST(tls_keeps_the_words_of_the_peers_alert)
     struct end server;
 
     pki_make(&self, &ask, NULL);
-    context = listener(&self);
-    ends_open(&client, &server, context, &host);
+    context = rig_listener(&self);
+    rig_open(&client, &server, context, &host);
     ends_run(&client, &server, 100000);
     CHECK_INT(server.err.code, ERR_TLS);
     CHECK_STR(server.tls.alert, "unknown ca");
@@ -257,7 +196,8 @@ TEST(tls_listener_refuses_a_key_of_another_certificate)
 {
     struct err err = {0};
 
-    CHECK(tls_context_new_listener(pki_certificate(&good), pki_key(&root), NULL, &err) == NULL);
+    CHECK(tls_context_new_listener(pki_certificate(&rig_good), pki_key(&rig_root), NULL, &err) ==
+          NULL);
     CHECK_INT(err.code, ERR_CERT_INVALID);
 }
 
@@ -267,7 +207,7 @@ TEST(tls_refuses_an_empty_set_of_roots)
 
     CHECK(bundle_roots_new(span_of(NULL, 0), &err) == NULL);
     CHECK_INT(err.code, ERR_CERT_INVALID);
-    CHECK(bundle_roots_new(pki_key(&root), &err) == NULL);
+    CHECK(bundle_roots_new(pki_key(&rig_root), &err) == NULL);
     CHECK_INT(err.code, ERR_CERT_INVALID);
 }
 
@@ -291,5 +231,5 @@ int main(void)
         TEST_OF(tls_refuses_an_empty_set_of_roots),
     };
 
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, rig_setup, rig_teardown);
 }
