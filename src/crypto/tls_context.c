@@ -68,27 +68,36 @@ void tls_context_free(struct tls_context *context)
     pool_block_free(context);
 }
 
+/* The name of `protocol` in the client's list (RFC 7301 section 3.1), or an empty span. */
+static struct span alpn_find(struct span list, const char *protocol)
+{
+    while (list.len > 0) {
+        size_t len = list.ptr[0];
+
+        if (len > list.len - 1)
+            break;
+        if (span_equal(span_first(span_from(list, 1), len), span_text(protocol)))
+            return span_of(list.ptr + 1, len);
+        list = span_from(list, 1 + len);
+    }
+    return span_of(NULL, 0);
+}
+
 /* Only called if the client offers ALPN at all; OpenSSL has checked the shape of `in`. */
 static int alpn_choose(SSL *ssl, const unsigned char **out, unsigned char *out_len,
                        const unsigned char *in, unsigned int in_len, void *unused)
 {
-    struct span rest = span_of(in, in_len);
+    struct span chosen = alpn_find(span_of(in, in_len), http11);
 
     (void)ssl;
     (void)unused;
-    while (rest.len > 0) {
-        size_t len = rest.ptr[0];
-
-        if (len > rest.len - 1)
-            break;
-        if (span_equal(span_first(span_from(rest, 1), len), span_text(http11))) {
-            *out = rest.ptr + 1;
-            *out_len = (unsigned char)len;
-            return SSL_TLSEXT_ERR_OK;
-        }
-        rest = span_from(rest, 1 + len);
-    }
-    return SSL_TLSEXT_ERR_ALERT_FATAL; /* becomes no_application_protocol */
+    if (chosen.len == 0)
+        chosen = alpn_find(span_of(in, in_len), "http/1.0");
+    if (chosen.len == 0)
+        return SSL_TLSEXT_ERR_ALERT_FATAL; /* becomes no_application_protocol */
+    *out = chosen.ptr;
+    *out_len = (unsigned char)chosen.len;
+    return SSL_TLSEXT_ERR_OK;
 }
 
 struct tls_context *tls_context_new_inspect(struct err *err)

@@ -13,8 +13,8 @@
  */
 struct tls_context;
 
-/* Towards the client inside a tunnel: the leaf is given per connection. No tickets. ALPN http/1.1,
- * chosen if offered; another protocol offered without it is an alert no_application_protocol. */
+/* Towards the client inside a tunnel: the leaf is given per connection. No tickets. ALPN http/1.1
+ * is chosen if offered, else http/1.0; others alone are an alert no_application_protocol. */
 struct tls_context *tls_context_new_inspect(struct err *err);
 
 /*

@@ -42,6 +42,15 @@ def test_curl_gets_the_page(real):
     assert b"HTTP/1.1 200" in done.stdout
 
 
+def test_curl_speaks_http_1_0(real):
+    """It offers http/1.0 alone by ALPN, which was refused; and knows no chunks."""
+    done = real.container.run("curl", "-sS", "--http1.0", real.nginx + "/")
+    assert done.stdout.endswith(b"hello from nginx\n")
+    chunked = f"{real.url}/chunked/100000"
+    done = real.container.run("curl", "-sS", "--http1.0", chunked)
+    assert len(done.stdout) == 100000
+
+
 def test_curl_is_given_the_key_at_the_origin_only(real, constants):
     done = real.container.run("sh", "-c", "env; cat /proc/self/environ; curl -sS $0",
                               real.nginx + "/echo-headers")

@@ -87,9 +87,12 @@ TEST(tls_answers_no_application_protocol_to_h2_alone)
 {
     static const uint8_t h2[] = {2, 'h', '2'};
     static const uint8_t both[] = {2, 'h', '2', 8, 'h', 't', 't', 'p', '/', '1', '.', '1'};
+    /* What "curl --http1.0" offers, and nothing else. */
+    static const uint8_t old[] = {8, 'h', 't', 't', 'p', '/', '1', '.', '0'};
     SSL_CTX *peer = peer_of_version(TLS1_3_VERSION);
     char alert = 0;
 
+    CHECK_INT(serve(peer, old, sizeof old, rig_server_context, NULL).code, ERR_OK);
     CHECK_INT(serve(peer, h2, sizeof h2, rig_server_context, &alert).code, ERR_TLS);
     CHECK_INT(alert, 120);
     CHECK_INT(serve(peer, both, sizeof both, rig_server_context, NULL).code, ERR_OK);
