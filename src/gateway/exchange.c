@@ -377,6 +377,7 @@ void exchange_complete(struct exchange *exchange)
     int must_close = exchange->must_close || !exchange->request_done;
 
     exchange_record(exchange, NULL);
+    exchange->inspect->served++;
     if (origin_may_stay(exchange))
         origin_give(exchange->origin);
     else

@@ -192,6 +192,8 @@ int exchange_send_response(struct exchange *exchange, int is_interim, struct err
     exchange->is_upgraded = response.status == 101;
     if (exchange->is_upgraded && upgrade_add(&response.fields, err) < 0)
         return -1;
+    if (exchange->inspect->tunnel->worker->is_draining)
+        exchange->must_close = 1;
     framing_choose(exchange, received);
     response.framing = exchange->response_framing;
     if (h1_write_response(&response, exchange->h1.request.method, out, err) < 0)

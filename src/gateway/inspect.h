@@ -38,7 +38,8 @@ struct inspect {
     struct seal seal;
     struct buf plain_in;
     struct exchange exchange;
-    int closing; /* deliver what is gathered, then end */
+    int closing;     /* deliver what is gathered, then end */
+    unsigned served; /* exchanges completed */
 };
 
 /* NULL: ERR_LIMIT. */

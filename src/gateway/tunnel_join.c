@@ -107,8 +107,6 @@ static int request_handle(struct tunnel *tunnel, const struct http_request *requ
     if (resource == RESOURCE_CA)
         return content_answer(tunnel, "application/x-pem-file",
                               span_of_room(tunnel->worker->ca_pem));
-    if (tunnel->worker->is_draining)
-        return err_set(err, ERR_DRAINING, "this gateway is being stopped");
     if (tunnel->worker->tunnels.count > tunnel->worker->role.config.limits.tunnels)
         return err_set(err, ERR_LIMIT, "%zu tunnels are open on this worker",
                        tunnel->worker->tunnels.count - 1);

@@ -93,7 +93,10 @@ static void drain_over(struct loop_deadline *deadline)
     loop_stop(&worker->loop);
 }
 
-/* No new tunnels; idle ones end now, busy ones after their exchange. */
+/*
+ * No new tunnels; idle ones end now, busy ones after their exchange. One that was opened and has
+ * not asked anything yet gets its first answer.
+ */
 static void worker_drain(struct worker *worker, int64_t allowed_ms)
 {
     if (worker->is_draining)
@@ -106,7 +109,8 @@ static void worker_drain(struct worker *worker, int64_t allowed_ms)
     for (struct list_node *node = worker->tunnels.first; node != NULL; node = node->next) {
         struct tunnel *tunnel = node->item;
 
-        if (tunnel->inspect != NULL && exchange_is_idle(&tunnel->inspect->exchange))
+        if (tunnel->inspect != NULL && tunnel->inspect->served > 0 &&
+            exchange_is_idle(&tunnel->inspect->exchange))
             tunnel->inspect->closing = 1;
         tunnel_wake(tunnel);
     }

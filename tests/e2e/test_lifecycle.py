@@ -37,6 +37,22 @@ def test_a_new_configuration_takes_over_and_old_responses_are_finished(make_jour
         assert tls.response().body == b"first\nlast\n"
 
 
+def test_a_tunnel_opened_before_a_new_configuration_gets_its_first_answer(make_journey):
+    """It was idle when its worker began to drain, and was closed under the client's request."""
+    journey = make_journey()
+    with Tunnel(journey.gateway.port).open(journey.session) as tunnel:
+        assert tunnel.connect(journey.host, journey.session).status == 200
+        tls = TlsClient(tunnel, journey.gateway.ca_file(), "origin.test").handshake()
+        old = sorted(journey.gateway.roles()["worker"])
+        journey.gateway.config["rules"].append(
+            {"name": "another", "hosts": ["another.test"], "action": "deny"})
+        journey.gateway.write_config()
+        os.kill(journey.gateway.program.pid, signal.SIGHUP)
+        wait_until(lambda: len(set(old) & set(journey.gateway.roles()["worker"])) == 1,
+                   "the old worker without a tunnel to end")
+        assert tls.request("GET", "/", journey.host).status == 200
+
+
 def test_a_bad_configuration_changes_nothing(make_journey):
     journey = make_journey()
     journey.gateway.config_path.write_text("listen: nonsense\n")
