@@ -52,22 +52,30 @@ static void link_closed(struct loop_watch *watch)
     int fd = link->replacement_fd;
 
     link->replacement_fd = -1;
+    link->is_closing = 0;
     if (fd >= 0 && link_open(link, fd, &err) < 0)
         log_error("channel to the vault: %s", err.text);
+}
+
+/* The watch lives until its reap step; a new channel waits for that. */
+static void link_close(struct vault_link *link)
+{
+    link->fd = -1;
+    link->is_closing = 1;
+    loop_watch_close(&link->watch, link_closed);
 }
 
 int vault_link_replace(struct vault_link *link, int fd, struct err *err)
 {
     waits_fail(link);
-    if (!link->watch.is_open && link->fd < 0 && link->replacement_fd < 0)
-        return link_open(link, fd, err);
     if (link->replacement_fd >= 0)
         (void)close(link->replacement_fd);
+    link->replacement_fd = -1;
+    if (link->fd < 0 && !link->is_closing)
+        return link_open(link, fd, err);
     link->replacement_fd = fd;
-    if (link->fd >= 0) {
-        link->fd = -1;
-        loop_watch_close(&link->watch, link_closed);
-    }
+    if (link->fd >= 0)
+        link_close(link);
     return 0;
 }
 
@@ -95,8 +103,7 @@ static void link_ready(struct loop_watch *watch, unsigned ready)
            (result = message_recv(link->fd, SENDER_VAULT, room, &message, NULL, &err)) != 0) {
         if (result < 0) {
             log_warning("the vault is gone: %s", err.text);
-            link->fd = -1;
-            loop_watch_close(&link->watch, link_closed);
+            link_close(link);
             waits_fail(link);
             return;
         }

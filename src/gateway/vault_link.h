@@ -24,6 +24,7 @@ struct vault_link {
     struct vault_wait *waits[VAULT_WAITS]; /* borrowed */
     uint64_t generations[VAULT_WAITS];
     size_t next;        /* where the search for a free place starts */
+    int is_closing;     /* the old channel, until its reap step */
     int replacement_fd; /* opened when the old channel is closed; -1 */
     uint8_t room[MESSAGE_MAX];
     /* What the vault says unasked: MESSAGE_SESSION_END, MESSAGE_FORGET. */

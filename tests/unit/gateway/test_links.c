@@ -201,6 +201,38 @@ TEST(vault_link_goes_on_with_a_new_vault)
     vault_end = fds[1];
 }
 
+static int replacement_fd;
+
+static void on_reply_replace(struct vault_wait *wait, const struct message *reply)
+{
+    on_reply(wait, reply);
+    CHECK_INT(vault_link_replace(vault, replacement_fd, &err), 0);
+}
+
+/* Main's message came in the same batch of events as the end of the old channel. */
+TEST(vault_link_takes_a_new_vault_in_the_tick_that_lost_the_old_one)
+{
+    struct asker before;
+    struct asker after;
+    int fds[2];
+
+    asker_init(&before);
+    asker_init(&after);
+    before.wait.on_reply = on_reply_replace;
+    ask(&before);
+    CHECK_INT(ipc_pair(fds, &err), 0);
+    replacement_fd = fds[0];
+    (void)close(vault_end);
+    ticks();
+    CHECK_INT(before.count, 1);
+    CHECK_INT(opened, 2);
+    ask(&after);
+    answer(fds[1], question_take(fds[1]), "hello");
+    ticks();
+    CHECK_STR(after.text, "hello");
+    vault_end = fds[1];
+}
+
 TEST(vault_link_passes_on_what_the_vault_says_unasked)
 {
     const struct message notice = {
@@ -292,6 +324,7 @@ int main(void)
         VAULT(vault_link_gives_a_late_answer_to_nobody),
         VAULT(vault_link_tells_everybody_when_the_vault_is_gone),
         VAULT(vault_link_goes_on_with_a_new_vault),
+        VAULT(vault_link_takes_a_new_vault_in_the_tick_that_lost_the_old_one),
         VAULT(vault_link_passes_on_what_the_vault_says_unasked),
         AUDIT(audit_link_lets_no_credential_go_while_records_cannot_be_written),
         AUDIT(audit_link_keeps_the_order_when_the_auditor_is_busy),
