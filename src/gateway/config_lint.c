@@ -69,9 +69,20 @@ static bool covers_paths(const struct rule *wide, const struct rule *narrow)
     return covers_texts(wide->paths, wide->path_count, narrow->paths, narrow->path_count);
 }
 
+static bool is_unread(const struct rule *rule)
+{
+    return rule->action == RULE_PASS || rule->action == RULE_TCP;
+}
+
 static bool covers(struct lint *lint, const struct rule *wide, const struct rule *narrow)
 {
-    return covers_ports(wide, narrow) &&
+    /* The tunnel is opened or not: no request is asked for later. */
+    if (is_unread(narrow) && wide->action == RULE_DENY &&
+        (wide->method_count > 0 || wide->path_count > 0))
+        return false;
+    if (is_unread(wide) || is_unread(narrow))
+        return covers_ports(wide, narrow) && covers_hosts(lint, wide, narrow);
+    return (narrow->schemes & ~wide->schemes) == 0 && covers_ports(wide, narrow) &&
            covers_texts(wide->methods, wide->method_count, narrow->methods, narrow->method_count) &&
            covers_paths(wide, narrow) && covers_hosts(lint, wide, narrow);
 }
@@ -79,9 +90,9 @@ static bool covers(struct lint *lint, const struct rule *wide, const struct rule
 /* Does `first` decide whatever `rule` matches? Deny rules do so wherever they stand. */
 static bool is_shadow(struct lint *lint, const struct rule *first, const struct rule *rule)
 {
-    if (first == rule || (first->action == RULE_ALLOW && rule->action == RULE_DENY))
+    if (first == rule || (first->action != RULE_DENY && rule->action == RULE_DENY))
         return false;
-    if (first->action == rule->action && first > rule)
+    if ((first->action != RULE_DENY || rule->action == RULE_DENY) && first > rule)
         return false;
     return covers(lint, first, rule);
 }
@@ -99,12 +110,29 @@ static void check_rule(struct lint *lint, size_t index)
             lint->work--;
         if (!is_shadow(lint, first, rule))
             continue;
-        config_warning_add(
-            reader->errors, reader->path, reader->rules[index]->line, reader->rules[index]->column,
-            "rule '%s' never decides: %s rule '%s' on line %u matches all of it",
-            (const char *)rule->name.ptr, first->action == RULE_DENY ? "deny" : "allow",
-            (const char *)first->name.ptr, first->line);
+        config_warning_add(reader->errors, reader->path, reader->rules[index]->line,
+                           reader->rules[index]->column,
+                           "rule '%s' never decides: %s rule '%s' on line %u matches all of it",
+                           (const char *)rule->name.ptr, config_actions[first->action],
+                           (const char *)first->name.ptr, first->line);
         return;
+    }
+}
+
+/* A credential that anybody on the way can read: never unsaid. */
+static void check_plain(struct lint *lint, size_t index)
+{
+    struct config_reader *reader = lint->reader;
+    const struct rule *rule = &reader->config->policy.rules[index];
+    const struct config_node *inject = config_tree_find(reader->rules[index], span_text("inject"));
+    const struct config_node *at = inject == NULL ? NULL : inject->first;
+
+    for (size_t i = 0; i < rule->injection_count && at != NULL; i++, at = at->next) {
+        if (rule->injections[i].over_plain_http)
+            config_warning_add(reader->errors, reader->path, at->line, at->column,
+                               "rule '%s' sends a credential over plain http, where anybody on "
+                               "the way can read it",
+                               (const char *)rule->name.ptr);
     }
 }
 
@@ -123,6 +151,8 @@ void config_lint(struct config_reader *reader)
                                "credential '%s' is used by no rule",
                                (const char *)policy->credentials[i].name.ptr);
     }
-    for (size_t i = 0; i < policy->rule_count; i++)
+    for (size_t i = 0; i < policy->rule_count; i++) {
         check_rule(&lint, i);
+        check_plain(&lint, i);
+    }
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Rules of the configuration. What stands where a secret may have been written by
- * mistake is never repeated in an error (threat D5): the place says which it is.
+ * Rules of the configuration: whom they are for and what they let through. Credentials are read by
+ * config_inject.
  */
 #include "base/num.h"
 #include "base/text.h"
@@ -9,14 +9,16 @@
 #include "http/token.h"
 #include "policy/match.h"
 
-#define RULES_MAX      4096
-#define HOSTS_MAX      16384 /* of one rule, as the next ones */
-#define PORTS_MAX      64
-#define METHODS_MAX    32
-#define PATHS_MAX      256
-#define INJECTIONS_MAX 16
-#define METHOD_MAX     32
-#define FORMAT_MAX     256
+#define RULES_MAX   4096
+#define HOSTS_MAX   16384 /* of one rule, as the next ones */
+#define PORTS_MAX   64
+#define METHODS_MAX 32
+#define PATHS_MAX   256
+#define METHOD_MAX  32
+#define SCHEMES_MAX 2
+
+const char *const config_actions[RULE_TCP + 1] = {
+    [RULE_ALLOW] = "allow", [RULE_DENY] = "deny", [RULE_PASS] = "pass", [RULE_TCP] = "tcp"};
 
 static int read_rule_name(struct config_reader *reader, const struct config_node *node,
                           const struct config_field *field, void *into)
@@ -43,15 +45,54 @@ static int read_rule_name(struct config_reader *reader, const struct config_node
 static int read_rule_action(struct config_reader *reader, const struct config_node *node,
                             const struct config_field *field, void *into)
 {
+    static const char expected[] = "allow, deny, pass or tcp";
     struct rule *rule = into;
 
     (void)field;
-    if (config_expect_scalar(reader, node, "allow or deny") < 0)
+    if (config_expect_scalar(reader, node, expected) < 0)
         return -1;
-    rule->action = span_equal(node->text, span_text("deny")) ? RULE_DENY : RULE_ALLOW;
-    if (rule->action == RULE_DENY || span_equal(node->text, span_text("allow")))
-        return 0;
-    return config_refuse(reader, node, "%s, expected allow or deny", config_words(node).text);
+    for (size_t i = 0; i < sizeof config_actions / sizeof config_actions[0]; i++) {
+        if (span_equal(node->text, span_text(config_actions[i]))) {
+            rule->action = (enum rule_action)i;
+            return 0;
+        }
+    }
+    return config_refuse(reader, node, "%s, expected %s", config_words(node).text, expected);
+}
+
+static int read_scheme(struct config_reader *reader, const struct config_node *node,
+                       struct rule *rule)
+{
+    unsigned scheme;
+
+    if (config_expect_scalar(reader, node, "https or http") < 0)
+        return -1;
+    if (span_equal(node->text, span_text("https")))
+        scheme = RULE_HTTPS;
+    else if (span_equal(node->text, span_text("http")))
+        scheme = RULE_HTTP;
+    else
+        return config_refuse(reader, node, "%s, expected https or http", config_words(node).text);
+    if ((rule->schemes & scheme) != 0)
+        return config_refuse(reader, node, "%s again, expected it once", config_words(node).text);
+    rule->schemes |= scheme;
+    return 0;
+}
+
+static int read_rule_schemes(struct config_reader *reader, const struct config_node *node,
+                             const struct config_field *field, void *into)
+{
+    struct rule *rule = into;
+    int result = 0;
+
+    (void)field;
+    if (config_expect_list(reader, node, SCHEMES_MAX, "https and http") < 0)
+        return -1;
+    for (const struct config_node *at = node->first; at != NULL; at = at->next) {
+        if (read_scheme(reader, at, rule) < 0)
+            result = -1;
+    }
+    return result;
 }
 
 static int read_rule_hosts(struct config_reader *reader, const struct config_node *node,
@@ -188,204 +229,81 @@ static int read_rule_paths(struct config_reader *reader, const struct config_nod
     return result;
 }
 
-static uint8_t alike(uint8_t c)
+static bool is_unread(const struct rule *rule)
 {
-    if (c >= 'A' && c <= 'Z')
-        return (uint8_t)(c - 'A' + 'a');
-    return c == '_' ? '-' : c;
+    return rule->action == RULE_PASS || rule->action == RULE_TCP;
 }
 
-/* As http_fields_remove() compares: what a lenient server may take for the same name. */
-static bool is_alike(struct span a, struct span b)
+/* What is not read cannot be restricted by what only a reader sees. */
+static int check_unread(struct config_reader *reader, const struct config_node *node,
+                        const struct rule *rule)
 {
-    if (a.len != b.len)
-        return false;
-    for (size_t i = 0; i < a.len; i++) {
-        if (alike(a.ptr[i]) != alike(b.ptr[i]))
-            return false;
-    }
-    return true;
-}
-
-/* Fields that say where a message goes and where it ends belong to the gateway. */
-static bool is_reserved(struct span name)
-{
-    static const char *const names[] = {"connection",
-                                        "content-length",
-                                        "expect",
-                                        "host",
-                                        "http2-settings",
-                                        "keep-alive",
-                                        "max-forwards",
-                                        "te",
-                                        "trailer",
-                                        "proxy-authenticate",
-                                        "proxy-authorization",
-                                        "proxy-connection",
-                                        "transfer-encoding",
-                                        "upgrade",
-                                        "via"};
-
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        if (is_alike(name, span_text(names[i])))
-            return true;
-    }
-    return false;
-}
-
-static int read_header(struct config_reader *reader, const struct config_node *node,
-                       const struct config_field *field, void *into)
-{
-    struct injection *injection = into;
-    struct text lower;
-    char *memory;
-
-    (void)field;
-    if (config_expect_scalar(reader, node, "the name of a header field") < 0)
-        return -1;
-    if (!token_is_token(node->text) || node->text.len > LIMIT_NAME)
-        return config_refuse(reader, node, "no token, expected the name of a header field");
-    if (is_reserved(node->text))
-        return config_refuse(reader, node,
-                             "%s, which the gateway itself sets, expected another header field",
-                             config_words(node).text);
-    memory = config_take(reader, node, node->text.len + 1, 1);
-    if (memory == NULL)
-        return -1;
-    text_init(&lower, memory, node->text.len + 1);
-    text_add_lower(&lower, node->text);
-    (void)text_str(&lower);
-    injection->header = text_span(&lower);
-    return 0;
-}
-
-static int read_injected_credential(struct config_reader *reader, const struct config_node *node,
-                                    const struct config_field *field, void *into)
-{
-    struct injection *injection = into;
-    const struct policy *policy = &reader->config->policy;
-    struct config_guess guess;
-
-    (void)field;
-    if (config_expect_scalar(reader, node, "the name of a credential") < 0)
-        return -1;
-    config_guess_init(&guess, node->text);
-    for (size_t i = 0; i < policy->credential_count; i++) {
-        if (span_equal(policy->credentials[i].name, node->text)) {
-            injection->credential = i;
-            reader->is_used[i] = 1;
-            return 0;
-        }
-        config_guess_try(&guess, policy->credentials[i].name);
-    }
-    if (guess.best.len > 0)
-        return config_refuse(reader, node, "unknown credential, did you mean '%.64s'?",
-                             (const char *)guess.best.ptr);
-    return config_refuse(reader, node, "unknown credential, expected a name of `credentials`");
-}
-
-static bool is_format(struct span text)
-{
-    if (text.len > FORMAT_MAX || text.ptr[0] == ' ' || text.ptr[text.len - 1] == ' ')
-        return false;
-    for (size_t i = 0; i < text.len; i++) {
-        if (text.ptr[i] < 0x20 || text.ptr[i] > 0x7e)
-            return false;
-    }
-    return true;
-}
-
-static int read_format(struct config_reader *reader, const struct config_node *node,
-                       const struct config_field *field, void *into)
-{
-    struct injection *injection = into;
-    struct span hole = span_text("{}");
-    struct span copy;
-    ssize_t at;
-
-    (void)field;
-    if (node->kind != CONFIG_SCALAR || node->text.len == 0 || !is_format(node->text))
-        return config_refuse(reader, node,
-                             "no format, expected 1 to %d bytes of ASCII such as \"Bearer {}\"",
-                             FORMAT_MAX);
-    at = span_find_span(node->text, hole);
-    if (at < 0 || span_find_span(span_from(node->text, (size_t)at + hole.len), hole) >= 0)
-        return config_refuse(reader, node,
-                             "a format with %s {}, expected exactly one, such as \"Bearer {}\"",
-                             at < 0 ? "no" : "more than one");
-    copy = config_copy(reader, node, node->text);
-    if (copy.ptr == NULL)
-        return -1;
-    injection->before = span_first(copy, (size_t)at);
-    injection->after = span_from(copy, (size_t)at + hole.len);
-    return 0;
-}
-
-static int read_injection(struct config_reader *reader, const struct config_node *node,
-                          struct rule *rule)
-{
-    static const struct config_field table[] = {
-        {.name = "header", .read = read_header, .need = CONFIG_REQUIRED},
-        {.name = "credential", .read = read_injected_credential, .need = CONFIG_REQUIRED},
-        {.name = "format", .read = read_format},
-    };
-    static const struct config_fields fields = CONFIG_FIELDS(table, "an injection");
-    struct injection *injection = &rule->injections[rule->injection_count];
-
-    if (config_read_map(reader, node, &fields, injection) < 0)
-        return -1;
-    for (size_t i = 0; i < rule->injection_count; i++) {
-        if (is_alike(rule->injections[i].header, injection->header))
-            return config_refuse(reader, config_tree_find(node, span_text("header")),
-                                 "header field '%s' again, expected it once in a rule",
-                                 (const char *)injection->header.ptr);
-    }
-    rule->injection_count++;
-    return 0;
-}
-
-static int read_rule_inject(struct config_reader *reader, const struct config_node *node,
-                            const struct config_field *field, void *into)
-{
-    struct rule *rule = into;
+    static const char *const keys[] = {"schemes", "methods", "paths", "inject"};
     int result = 0;
 
-    (void)field;
-    if (config_expect_list(reader, node, INJECTIONS_MAX, "injections") < 0)
-        return -1;
-    rule->injections = config_take(reader, node, node->count, sizeof *rule->injections);
-    if (rule->injections == NULL)
-        return -1;
-    for (const struct config_node *at = node->first; at != NULL; at = at->next) {
-        if (read_injection(reader, at, rule) < 0)
-            result = -1;
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+        const struct config_node *key = config_tree_find(node, span_text(keys[i]));
+
+        if (key != NULL)
+            result = config_refuse(reader, key,
+                                   "%s in a %s rule, expected it with allow only: what goes "
+                                   "through unread has no requests that the gateway sees",
+                                   keys[i], config_actions[rule->action]);
     }
     return result;
 }
 
-/* Credentials are bound to names of hosts (threat C5). */
-static int check_inject(struct config_reader *reader, const struct config_node *node,
-                        const struct rule *rule)
+/* Any bytes: only to places that somebody has named. */
+static int check_tcp(struct config_reader *reader, const struct config_node *node,
+                     const struct rule *rule)
 {
-    const struct config_node *inject = config_tree_find(node, span_text("inject"));
+    const struct config_node *hosts = config_tree_find(node, span_text("hosts"));
+    int result = 0;
 
-    if (inject == NULL)
-        return 0;
-    if (rule->action == RULE_DENY)
-        return config_refuse(reader, inject, "inject in a deny rule, expected it with allow only");
+    if (config_tree_find(node, span_text("ports")) == NULL)
+        result = config_refuse(reader, node,
+                               "a tcp rule without 'ports', expected them: there is "
+                               "no usual port for any bytes");
     for (size_t i = 0; i < rule->host_count; i++) {
         if (rule->hosts[i].kind == PATTERN_ANY)
-            return config_refuse(reader, inject,
-                                 "inject with host '*', expected named hosts: a credential is "
-                                 "bound to its hosts");
-        if (match_is_literal(&rule->hosts[i]))
-            return config_refuse(reader, inject,
-                                 "inject with the address %.*s, expected names: an address gets "
-                                 "no credential",
-                                 (int)rule->hosts[i].name.len,
-                                 (const char *)rule->hosts[i].name.ptr);
+            return config_refuse(reader, hosts,
+                                 "tcp with host '*', expected named hosts: any bytes go through");
     }
+    return result;
+}
+
+/* What the rule does not say itself. */
+static int set_defaults(struct config_reader *reader, const struct config_node *node,
+                        struct rule *rule)
+{
+    if (rule->schemes == 0 && rule->action == RULE_ALLOW)
+        rule->schemes = RULE_HTTPS;
+    if (rule->schemes == 0 && rule->action == RULE_DENY)
+        rule->schemes = RULE_SCHEMES;
+    if (rule->ports != NULL)
+        return 0;
+    rule->ports = config_take(reader, node, 2, sizeof *rule->ports);
+    if (rule->ports == NULL)
+        return -1;
+    if (rule->schemes != RULE_HTTP)
+        rule->ports[rule->port_count++] = (struct port_range){443, 443};
+    if ((rule->schemes & RULE_HTTP) != 0)
+        rule->ports[rule->port_count++] = (struct port_range){80, 80};
     return 0;
+}
+
+static int check_rule(struct config_reader *reader, const struct config_node *node,
+                      const struct rule *rule)
+{
+    int result = 0;
+
+    if (is_unread(rule))
+        result = check_unread(reader, node, rule);
+    else
+        result = config_check_inject(reader, node, rule);
+    if (rule->action == RULE_TCP && check_tcp(reader, node, rule) < 0)
+        result = -1;
+    return result;
 }
 
 static int read_rule(struct config_reader *reader, const struct config_node *node,
@@ -396,9 +314,10 @@ static int read_rule(struct config_reader *reader, const struct config_node *nod
         {.name = "action", .read = read_rule_action},
         {.name = "hosts", .read = read_rule_hosts, .need = CONFIG_REQUIRED},
         {.name = "ports", .read = read_rule_ports},
+        {.name = "schemes", .read = read_rule_schemes},
         {.name = "methods", .read = read_rule_methods},
         {.name = "paths", .read = read_rule_paths},
-        {.name = "inject", .read = read_rule_inject},
+        {.name = "inject", .read = config_read_inject},
     };
     static const struct config_fields fields = CONFIG_FIELDS(table, "a rule");
     int result;
@@ -407,14 +326,8 @@ static int read_rule(struct config_reader *reader, const struct config_node *nod
     result = config_read_map(reader, node, &fields, rule);
     if (node->kind != CONFIG_MAP)
         return -1;
-    if (check_inject(reader, node, rule) < 0)
+    if (set_defaults(reader, node, rule) < 0 || check_rule(reader, node, rule) < 0)
         result = -1;
-    if (rule->ports != NULL)
-        return result;
-    rule->ports = config_take(reader, node, 1, sizeof *rule->ports);
-    if (rule->ports == NULL)
-        return -1;
-    rule->ports[rule->port_count++] = (struct port_range){443, 443};
     return result;
 }
 

@@ -42,6 +42,17 @@ int config_read_credentials(struct config_reader *reader, const struct config_no
 int config_read_rules(struct config_reader *reader, const struct config_node *node,
                       const struct config_field *field, void *into);
 
+/* `into` is the rule. */
+int config_read_inject(struct config_reader *reader, const struct config_node *node,
+                       const struct config_field *field, void *into);
+
+/* Of a rule that is read: are its credentials bound to what may have them? -1 with an error. */
+int config_check_inject(struct config_reader *reader, const struct config_node *node,
+                        const struct rule *rule);
+
+/* By enum rule_action, as they are written. */
+extern const char *const config_actions[RULE_TCP + 1];
+
 /* What the file need not say. */
 void config_set_defaults(struct config *config);
 

@@ -213,7 +213,9 @@ static int request_check(struct exchange *exchange, struct err *err)
                        (const char *)request->method.ptr);
     if (name_check(exchange, err) < 0)
         return -1;
-    decide_request(policy, &tunnel->host, tunnel->port, request->method, exchange->target.path,
+    decide_request(policy,
+                   &(const struct decide_query){&tunnel->host, tunnel->port, RULE_HTTPS,
+                                                request->method, exchange->target.path},
                    &exchange->decision);
     if (exchange->decision.verdict == VERDICT_ALLOW) {
         if (exchange->decision.rule->injection_count > EXCHANGE_INJECTIONS)
@@ -297,6 +299,7 @@ static int credentials_ask(struct exchange *exchange, struct err *err)
         query->credential = rule->injections[i].credential;
         query->host = &tunnel->host;
         query->port = tunnel->port;
+        query->scheme = RULE_HTTPS;
         have = session_credential(tunnel->session, query, &value, err);
         if (have <= 0)
             return have;

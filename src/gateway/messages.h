@@ -23,7 +23,7 @@
     X(AUTH, WORKER, LIMIT_TOKEN, 0, 0)    /* a: token */                                           \
     X(LEAF, WORKER, LIMIT_HOST + 3, 0, 0) /* a: canonical host; number: enum host_kind */          \
     X(CREDENTIAL, WORKER, LIMIT_SESSION_ID, LIMIT_HOST + 3, 0) /* a: session, b: host; number:     \
-                                 rule << 32 | credential, index: port */                           \
+                                 rule << 32 | credential, index: enum rule_scheme << 16 | port */  \
     X(LEFT, WORKER, LIMIT_SESSION_ID, 0, 0) /* a: session that has no tunnel here any more;        \
                                  number: how many AUTH_REPLYs of it were received */               \
     X(SIGN, WORKER, 1024, 0, 0)             /* sign channel; a: what to sign; index: listener */   \

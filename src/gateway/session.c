@@ -157,7 +157,7 @@ static int credential_ask(struct session *session, struct credential *credential
     const struct message message = {
         .type = MESSAGE_CREDENTIAL,
         .number = (uint64_t)query->rule_index << 32 | query->credential,
-        .index = query->port,
+        .index = (uint32_t)query->scheme << 16 | query->port,
         .a = session_id(session),
         .b = target_host_span(query->host),
     };

@@ -7,6 +7,7 @@
 #include "gateway/vault_link.h"
 #include "http/target.h"
 #include "net/loop.h"
+#include "policy/rule.h"
 
 struct worker;
 struct tunnel;
@@ -61,6 +62,7 @@ struct credential_query {
     size_t credential;
     const struct host *host;
     uint16_t port;
+    enum rule_scheme scheme;
     unsigned attempt; /* 0 at first; kept between calls */
 };
 

@@ -222,8 +222,12 @@ static int hello_check(struct tunnel *tunnel, const struct hello *hello, struct 
                        "Proxy-Authorization is not that of the session of this tunnel");
     decide_connect(&tunnel->worker->role.config.policy, &tunnel->host, tunnel->port,
                    &tunnel->decision);
-    if (tunnel->decision.verdict == VERDICT_ALLOW)
+    if (tunnel->decision.verdict == VERDICT_ALLOW && tunnel->decision.rule->action == RULE_ALLOW)
         return 0;
+    if (tunnel->decision.verdict == VERDICT_ALLOW)
+        return err_set(err, ERR_POLICY, "rule %.*s is for tunnels that are not inspected",
+                       (int)tunnel->decision.rule->name.len,
+                       (const char *)tunnel->decision.rule->name.ptr);
     if (tunnel->decision.rule == NULL)
         return err_set(err, ERR_POLICY, "no rule of the policy allows %.60s:%u", tunnel->host.name,
                        tunnel->port);

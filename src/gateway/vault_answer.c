@@ -123,13 +123,16 @@ static int answer_credential(struct vault_answers *answers, const struct vault_a
     const struct policy *policy = &answers->config->policy;
     size_t rule = (size_t)(question->number >> 32);
     size_t credential = (size_t)(question->number & UINT32_MAX);
+    uint32_t scheme = question->index >> 16;
     struct host host;
+    struct decide_query query = {.host = &host, .port = (uint16_t)(question->index & UINT16_MAX)};
 
-    if (rule >= policy->rule_count || credential >= policy->credential_count ||
-        question->index == 0 || question->index > UINT16_MAX || host_read(question->b, &host) < 0)
+    if (rule >= policy->rule_count || credential >= policy->credential_count || query.port == 0 ||
+        (scheme != RULE_HTTPS && scheme != RULE_HTTP) || host_read(question->b, &host) < 0)
         return answer_code(answer, ERR_CREDENTIAL);
+    query.scheme = (enum rule_scheme)scheme;
     if (!vault_table_has(answers->table, asker->worker, question->a, asker->now_wall_ms) ||
-        !decide_credential(policy, rule, &host, (uint16_t)question->index, credential))
+        !decide_credential(policy, rule, &query, credential))
         return answer_code(answer, ERR_CREDENTIAL);
     answer->a = secret_span(&answers->keys->credentials[credential]);
     return answer_code(answer, ERR_OK);

@@ -61,6 +61,8 @@ int inject_fields(const struct rule *rule, const struct span *values, struct are
     for (size_t i = 0; i < rule->injection_count; i++)
         (void)http_fields_remove(fields, rule->injections[i].header);
     for (size_t i = 0; i < rule->injection_count; i++) {
+        if (values[i].ptr == NULL)
+            continue;
         if (inject_field(&rule->injections[i], values[i], arena, fields, err) < 0) {
             inject_wipe(rule, fields);
             return -1;

@@ -7,7 +7,8 @@
 
 /*
  * Put credentials into a request: every copy the client sent of an injected header goes (threat
- * C9), then exactly one is added. `values` are the credentials by injection, in the rule's order.
+ * C9), then exactly one is added. `values` are the credentials by injection, in the rule's order;
+ * where one is without memory (decide_injection() said no) none is added.
  * The field value is made in `arena`: wipe its memory by inject_wipe() once the request is written.
  * ERR_CREDENTIAL for a value that cannot be a field value (threat D5), ERR_MEMORY.
  */

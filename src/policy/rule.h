@@ -26,23 +26,31 @@ struct port_range {
 enum rule_action {
     RULE_ALLOW, /* inspect, and inject what the rule says */
     RULE_DENY,
+    RULE_PASS, /* TLS goes through unread, after a look at the name in its ClientHello */
+    RULE_TCP,  /* any bytes go through unread */
 };
+
+/* How requests are carried; bits of rule.schemes. */
+enum rule_scheme { RULE_HTTPS = 1, RULE_HTTP = 2 };
+#define RULE_SCHEMES ((unsigned)RULE_HTTPS | (unsigned)RULE_HTTP)
 
 /* One header field set by the gateway. `format` has exactly one "{}" for the credential. */
 struct injection {
     struct span header; /* lower case */
     struct span before; /* of the "{}" */
     struct span after;
-    size_t credential; /* index into policy.credentials */
+    size_t credential;   /* index into policy.credentials */
+    int over_plain_http; /* may go where anybody on the way can read it */
 };
 
 struct rule {
     struct span name;
     enum rule_action action;
+    unsigned schemes; /* of allow and deny rules: at least one */
     struct host_pattern *hosts;
     size_t host_count; /* at least 1 */
     struct port_range *ports;
-    size_t port_count; /* at least 1; 443 if the configuration names none */
+    size_t port_count; /* at least 1; those of the schemes if the configuration names none */
     struct span *methods;
     size_t method_count; /* 0: any */
     struct span *paths;  /* globs: '*' within a segment, '**' across */

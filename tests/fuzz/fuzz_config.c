@@ -43,9 +43,16 @@ static void check_rule(const struct policy *policy, const struct rule *rule)
     for (size_t i = 0; i < rule->path_count; i++)
         ENSURE(match_check_glob(rule->paths[i], &err) == 0);
     ENSURE(rule->injection_count == 0 || (rule->action == RULE_ALLOW && is_bound));
+    if (rule->action == RULE_PASS || rule->action == RULE_TCP)
+        ENSURE(rule->schemes == 0 && rule->method_count == 0 && rule->path_count == 0);
+    else
+        ENSURE(rule->schemes > 0 && rule->schemes <= RULE_SCHEMES);
+    for (size_t i = 0; rule->action == RULE_TCP && i < rule->host_count; i++)
+        ENSURE(rule->hosts[i].kind != PATTERN_ANY);
     for (size_t i = 0; i < rule->injection_count; i++) {
         ENSURE(rule->injections[i].credential < policy->credential_count);
         ENSURE(rule->injections[i].header.len > 0);
+        ENSURE(!rule->injections[i].over_plain_http || (rule->schemes & RULE_HTTP) != 0);
     }
 }
 

@@ -191,22 +191,66 @@ TEST(rules_become_a_policy)
     CHECK_SPAN(rule->injections[1].after, "!");
     CHECK_INT(rule->injections[1].credential, 1);
     CHECK_INT(config.policy.rules[1].action, RULE_DENY);
-    CHECK_INT(config.policy.rules[1].ports[0].first, 443);
-    CHECK_INT(config.policy.rules[1].port_count, 1);
+}
+
+#define RULES "rules:\n  - {name: a, hosts: [a.com]"
+
+static void check_rule(const char *yaml, unsigned schemes, uint16_t port, uint16_t other_port)
+{
+    const struct rule *rule;
+
+    check_read(yaml);
+    rule = &config.policy.rules[0];
+    CHECK_INT(rule->schemes, schemes);
+    CHECK_INT(rule->port_count, other_port == 0 ? 1 : 2);
+    CHECK_INT(rule->ports[0].first, port);
+    CHECK_INT(rule->ports[0].last, port);
+    if (other_port != 0) {
+        CHECK_INT(rule->ports[1].first, other_port);
+        CHECK_INT(rule->ports[1].last, other_port);
+    }
+}
+
+TEST(schemes_say_which_ports_are_meant)
+{
+    check_rule(LEAST RULES "}\n", RULE_HTTPS, 443, 0);
+    check_rule(LEAST RULES ", schemes: [https]}\n", RULE_HTTPS, 443, 0);
+    check_rule(LEAST RULES ", schemes: [http]}\n", RULE_HTTP, 80, 0);
+    check_rule(LEAST RULES ", schemes: [http, https]}\n", RULE_SCHEMES, 443, 80);
+    check_rule(LEAST RULES ", schemes: [http], ports: [8080]}\n", RULE_HTTP, 8080, 0);
+    check_rule(LEAST RULES ", action: deny}\n", RULE_SCHEMES, 443, 80);
+    check_rule(LEAST RULES ", action: deny, schemes: [http]}\n", RULE_HTTP, 80, 0);
+    check_rule(LEAST RULES ", action: pass}\n", 0, 443, 0);
+    check_rule(LEAST RULES ", action: tcp, ports: [22]}\n", 0, 22, 0);
+}
+
+TEST(a_rule_has_one_of_four_actions)
+{
+    check_read(LEAST "rules:\n"
+                     "  - {name: a, hosts: [a.com], action: allow}\n"
+                     "  - {name: b, hosts: [b.com], action: deny}\n"
+                     "  - {name: c, hosts: [c.com, \"*\"], action: pass}\n"
+                     "  - {name: d, hosts: [d.com, 10.0.0.1], action: tcp, ports: [22, 5432]}\n");
+    CHECK_INT(config.policy.rules[0].action, RULE_ALLOW);
+    CHECK_INT(config.policy.rules[1].action, RULE_DENY);
+    CHECK_INT(config.policy.rules[2].action, RULE_PASS);
+    CHECK_INT(config.policy.rules[3].action, RULE_TCP);
 }
 
 TEST(the_policy_of_the_file_decides)
 {
     struct host host;
+    struct decide_query query = {&host, 443, RULE_HTTPS, span_text("GET"), span_text("/api/v1")};
     struct decision decision;
     struct err err;
 
     check_read(full);
     CHECK_INT(target_read_host(span_text("api.datadoghq.com"), &host, &err), 0);
-    decide_request(&config.policy, &host, 443, span_text("GET"), span_text("/api/v1"), &decision);
+    decide_request(&config.policy, &query, &decision);
     CHECK_INT(decision.verdict, VERDICT_ALLOW);
-    CHECK(decide_credential(&config.policy, 0, &host, 443, 1));
-    decide_request(&config.policy, &host, 443, span_text("GET"), span_text("/admin/x"), &decision);
+    CHECK(decide_credential(&config.policy, 0, &query, 1));
+    query.path = span_text("/admin/x");
+    decide_request(&config.policy, &query, &decision);
     CHECK_INT(decision.verdict, VERDICT_DENY);
     CHECK_SPAN(decision.rule->name, "no-admin");
 }
@@ -294,8 +338,51 @@ TEST(warnings_say_what_is_surely_not_meant)
                   "'two' on line 5 matches all of it");
 }
 
+#define SHADOW(line, name, action, other, other_line)                                              \
+    "/etc/exeat/gateway.yaml:" line ":5: warning: rule '" name "' never decides: " action          \
+    " rule '" other "' on line " other_line " matches all of it"
+
+TEST(a_tunnel_is_carried_as_the_first_rule_says_and_others_are_warned_about)
+{
+    check_warning(LEAST "rules:\n" RULE("one", ", action: pass") RULE("two", ""),
+                  SHADOW("5", "two", "pass", "one", "4"));
+    check_warning(LEAST "rules:\n" RULE("one", ", methods: [GET]") RULE("two", ", action: pass"),
+                  SHADOW("5", "two", "allow", "one", "4"));
+    check_warning(LEAST "rules:\n" RULE("one", ", action: tcp, ports: [443]")
+                      RULE("two", ", action: pass"),
+                  SHADOW("5", "two", "tcp", "one", "4"));
+    check_warning(LEAST "rules:\n" RULE("one", ", action: pass")
+                      RULE("two", ", action: deny, schemes: [https]"),
+                  SHADOW("4", "one", "deny", "two", "5"));
+}
+
+TEST(a_credential_over_plain_http_is_always_warned_about)
+{
+    check_warning(LEAST "credentials: {k: {env: K}, l: {env: L}}\n"
+                        "rules:\n"
+                        "  - name: a\n"
+                        "    hosts: [a.com]\n"
+                        "    schemes: [http, https]\n"
+                        "    inject:\n"
+                        "      - {header: l, credential: l, over_plain_http: false}\n"
+                        "      - {header: k, credential: k, over_plain_http: true}\n",
+                  "/etc/exeat/gateway.yaml:10:9: warning: rule 'a' sends a credential over plain "
+                  "http, where anybody on the way can read it");
+    CHECK_INT(config.policy.rules[0].injections[0].over_plain_http, 0);
+    CHECK_INT(config.policy.rules[0].injections[1].over_plain_http, 1);
+}
+
 TEST(rules_that_decide_something_have_no_warning)
 {
+    check_read(LEAST "rules:\n" RULE("one", ", schemes: [http]") RULE("two", ", ports: [80]"));
+    CHECK_INT(errors.warnings.total, 0);
+    check_read(LEAST "rules:\n" RULE("one", "") RULE("two", ", action: deny, schemes: [http]"));
+    CHECK_INT(errors.warnings.total, 0);
+    check_read(LEAST "rules:\n" RULE("one", ", action: pass")
+                   RULE("two", ", action: deny, paths: [\"**\"]"));
+    CHECK_INT(errors.warnings.total, 0);
+    check_read(LEAST "rules:\n" RULE("one", ", action: pass") RULE("two", ", ports: [443, 444]"));
+    CHECK_INT(errors.warnings.total, 0);
     check_read(LEAST "rules:\n" RULE("one", ", methods: [GET]") RULE("two", ""));
     CHECK_INT(errors.warnings.total, 0);
     check_read(LEAST "rules:\n" RULE("one", "") RULE("two", ", action: deny, paths: [/x]"));
@@ -318,7 +405,7 @@ TEST(the_example_is_right)
     config_errors_init(&errors);
     CHECK_INT(config_read(&config, span_of_room(yaml), EXAMPLE, &errors), 0);
     CHECK_INT(errors.warnings.total, 0);
-    CHECK_INT(config.policy.rule_count, 4);
+    CHECK_INT(config.policy.rule_count, 6);
     file_free(&yaml);
 }
 
@@ -345,12 +432,16 @@ int main(void)
         TEST_OF(a_file_without_a_directory_leaves_paths_as_they_are),
         TEST_OF(limits_and_timeouts_are_typed),
         TEST_OF(rules_become_a_policy),
+        TEST_OF(schemes_say_which_ports_are_meant),
+        TEST_OF(a_rule_has_one_of_four_actions),
         TEST_OF(the_policy_of_the_file_decides),
         TEST_OF(what_the_file_does_not_say_has_a_default),
         TEST_OF(one_root_needs_no_list),
         TEST_OF(the_default_limits_fit_into_the_default_memory),
         TEST_OF(the_generation_is_of_the_bytes),
         TEST_OF(warnings_say_what_is_surely_not_meant),
+        TEST_OF(a_tunnel_is_carried_as_the_first_rule_says_and_others_are_warned_about),
+        TEST_OF(a_credential_over_plain_http_is_always_warned_about),
         TEST_OF(rules_that_decide_something_have_no_warning),
         TEST_OF(the_example_is_right),
         TEST_OF(nothing_is_left_after_the_end),

@@ -221,7 +221,15 @@ TEST(rules_are_checked)
         {LEAST "rules:\n  - {name: a, hosts: [a.com]}\n  - {name: a, hosts: [b.com]}\n",
          "c.yaml:6:12: rule name 'a' again, expected it once (it is on line 5)"},
         {LEAST "rules: [{name: a, action: block, hosts: [a.com]}]\n",
-         "c.yaml:4:27: 'block', expected allow or deny"},
+         "c.yaml:4:27: 'block', expected allow, deny, pass or tcp"},
+        {LEAST "rules: [{name: a, hosts: [a.com], schemes: https}]\n",
+         "c.yaml:4:44: 'https', expected a list of https and http"},
+        {LEAST "rules: [{name: a, hosts: [a.com], schemes: [ftp]}]\n",
+         "c.yaml:4:45: 'ftp', expected https or http"},
+        {LEAST "rules: [{name: a, hosts: [a.com], schemes: [http, http]}]\n",
+         "c.yaml:4:51: 'http' again, expected it once"},
+        {LEAST "rules: [{name: a, hosts: [a.com], schemes: []}]\n",
+         "c.yaml:4:44: an empty list, expected at least one of https and http"},
         {LEAST "rules: [{name: a, hosts: []}]\n",
          "c.yaml:4:26: an empty list, expected at least one of hosts"},
         {LEAST "rules: [{name: a, hosts: a.com}]\n",
@@ -248,6 +256,52 @@ TEST(rules_are_checked)
     };
 
     CHECK_ALL(cases);
+}
+
+TEST(what_goes_through_unread_is_not_restricted_by_what_only_a_reader_sees)
+{
+    static const struct wrong cases[] = {
+        {LEAST "rules: [{name: a, action: pass, hosts: [a.com], methods: [GET]}]\n",
+         "c.yaml:4:58: methods in a pass rule, expected it with allow only: what goes through "
+         "unread has no requests that the gateway sees"},
+        {LEAST "rules: [{name: a, action: pass, hosts: [a.com], paths: [/a]}]\n",
+         "c.yaml:4:56: paths in a pass rule, expected it with allow only: what goes through "
+         "unread has no requests that the gateway sees"},
+        {LEAST "rules: [{name: a, action: pass, hosts: [a.com], schemes: [https]}]\n",
+         "c.yaml:4:58: schemes in a pass rule, expected it with allow only: what goes through "
+         "unread has no requests that the gateway sees"},
+        {DD "rules: [{name: a, action: tcp, hosts: [a.com], ports: [1], inject: [{header: K, "
+            "credential: dd}]}]\n",
+         "c.yaml:5:68: inject in a tcp rule, expected it with allow only: what goes through "
+         "unread has no requests that the gateway sees"},
+        {LEAST "rules: [{name: a, action: tcp, hosts: [a.com]}]\n",
+         "c.yaml:4:9: a tcp rule without 'ports', expected them: there is no usual port for any "
+         "bytes"},
+        {LEAST "rules: [{name: a, action: tcp, hosts: [\"*\"], ports: [22]}]\n",
+         "c.yaml:4:39: tcp with host '*', expected named hosts: any bytes go through"},
+    };
+
+    CHECK_ALL(cases);
+}
+
+TEST(each_key_that_an_unread_rule_cannot_have_is_an_error_with_its_line)
+{
+    CHECK_INT(read_bytes(span_text(DD "rules:\n"
+                                      "  - name: a\n"
+                                      "    action: tcp\n"
+                                      "    hosts: [a.com, \"*\"]\n"
+                                      "    schemes: [http]\n"
+                                      "    methods: [GET]\n"
+                                      "    paths: [/]\n"
+                                      "    inject: [{header: K, credential: dd}]\n")),
+              -1);
+    CHECK_INT(errors.errors.total, 6);
+    CHECK(strstr(errors.errors.items[0].text, "c.yaml:6:5: a tcp rule without 'ports'") != NULL);
+    CHECK(strstr(errors.errors.items[1].text, "c.yaml:8:12: tcp with host '*'") != NULL);
+    CHECK(strstr(errors.errors.items[2].text, "c.yaml:9:14: schemes in a tcp rule") != NULL);
+    CHECK(strstr(errors.errors.items[3].text, "c.yaml:10:14: methods in a tcp rule") != NULL);
+    CHECK(strstr(errors.errors.items[4].text, "c.yaml:11:12: paths in a tcp rule") != NULL);
+    CHECK(strstr(errors.errors.items[5].text, "c.yaml:12:13: inject in a tcp rule") != NULL);
 }
 
 #define INJECT(hosts, rest)                                                                        \
@@ -291,6 +345,11 @@ TEST(injections_are_checked_C5_C9)
          "c.yaml:9:45: no format, expected 1 to 256 bytes of ASCII such as \"Bearer {}\""},
         {INJECT("a.com", "header: X-K, credential: dd}\n      - {header: x_k, credential: dd"),
          "c.yaml:10:18: header field 'x_k' again, expected it once in a rule"},
+        {INJECT("a.com", "header: K, credential: dd, over_plain_http: true"),
+         "c.yaml:9:54: over_plain_http in a rule without http, expected it with `schemes: [http]` "
+         "or [http, https] only"},
+        {INJECT("a.com", "header: K, credential: dd, over_plain_http: yes"),
+         "c.yaml:9:54: neither true nor false, expected one of them"},
         {DD "rules:\n  - {name: a, action: deny, hosts: [a.com], inject: [{header: K, "
             "credential: dd}]}\n",
          "c.yaml:6:53: inject in a deny rule, expected it with allow only"},
@@ -411,7 +470,10 @@ TEST_MAIN(TEST_OF(what_is_not_our_yaml_is_refused), TEST_OF(anchors_aliases_and_
           TEST_OF(keys_are_known_and_complete), TEST_OF(listeners_are_checked),
           TEST_OF(numbers_durations_and_sizes_have_units_and_bounds),
           TEST_OF(limits_above_the_memory_are_refused_I6), TEST_OF(texts_are_checked),
-          TEST_OF(rules_are_checked), TEST_OF(injections_are_checked_C5_C9),
+          TEST_OF(rules_are_checked),
+          TEST_OF(what_goes_through_unread_is_not_restricted_by_what_only_a_reader_sees),
+          TEST_OF(each_key_that_an_unread_rule_cannot_have_is_an_error_with_its_line),
+          TEST_OF(injections_are_checked_C5_C9),
           TEST_OF(a_secret_in_the_file_is_refused_and_not_shown_D5),
           TEST_OF(all_errors_come_in_one_run_in_the_order_of_the_file),
           TEST_OF(twenty_errors_are_kept_and_all_are_counted),

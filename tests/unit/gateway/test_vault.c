@@ -31,7 +31,14 @@ static const char yaml[] = "listen:\n"
                            "    hosts: ['*.github.test']\n"
                            "    inject:\n"
                            "      - {header: authorization, credential: github, format: '{}'}\n"
-                           "    action: allow\n";
+                           "    action: allow\n"
+                           "  - name: plain\n"
+                           "    hosts: [plain.test]\n"
+                           "    ports: [8080]\n"
+                           "    schemes: [http, https]\n"
+                           "    inject:\n"
+                           "      - {header: k, credential: datadog, over_plain_http: true}\n"
+                           "      - {header: l, credential: github}\n";
 
 static char directory[64];
 static char store_path[96];
@@ -82,7 +89,7 @@ static int vault_make(void **state)
         print_error("%s\n", errors.errors.items[0].text);
     table_memory =
         (struct room){.ptr = pool_block_new(VAULT_TABLE_BYTES), .len = VAULT_TABLE_BYTES};
-    if (writer == NULL || store == NULL || config.policy.rule_count != 2 ||
+    if (writer == NULL || store == NULL || config.policy.rule_count != 3 ||
         credentials_make() != 0 || vault_table_init(&table, table_memory, &err) < 0)
         return -1;
     answers =
@@ -126,16 +133,25 @@ static enum err_code authenticate(unsigned worker, const char *token)
     return ask(worker, &question);
 }
 
-static enum err_code credential(unsigned worker, const char *session, uint64_t rule, uint64_t which,
-                                const char *host)
+#define BY_HTTPS ((uint32_t)RULE_HTTPS << 16)
+#define BY_HTTP  ((uint32_t)RULE_HTTP << 16)
+
+static enum err_code credential_by(uint32_t index, unsigned worker, const char *session,
+                                   uint64_t rule, uint64_t which, const char *host)
 {
     const struct message question = {.type = MESSAGE_CREDENTIAL,
                                      .number = rule << 32 | which,
-                                     .index = 443,
+                                     .index = index,
                                      .a = span_text(session),
                                      .b = span_text(host)};
 
     return ask(worker, &question);
+}
+
+static enum err_code credential(unsigned worker, const char *session, uint64_t rule, uint64_t which,
+                                const char *host)
+{
+    return credential_by(BY_HTTPS | 443, worker, session, rule, which, host);
 }
 
 static void leave(unsigned worker, const char *session, uint64_t count)
@@ -198,6 +214,21 @@ TEST(vault_refuses_every_other_credential)
     CHECK_INT(answer.a.len, 0);
 }
 
+TEST(vault_asks_by_which_scheme_a_credential_would_go)
+{
+    CHECK_INT(authenticate(1, "exs_one"), ERR_OK);
+    CHECK_INT(credential_by(BY_HTTPS | 443, 1, "es_1", 0, 0, "api.example.com"), ERR_OK);
+    CHECK_INT(credential_by(443, 1, "es_1", 0, 0, "api.example.com"), ERR_CREDENTIAL);
+    CHECK_INT(credential_by(BY_HTTP | 443, 1, "es_1", 0, 0, "api.example.com"), ERR_CREDENTIAL);
+    CHECK_INT(credential_by(BY_HTTP | BY_HTTPS | 443, 1, "es_1", 0, 0, "api.example.com"),
+              ERR_CREDENTIAL);
+    CHECK_INT(credential_by(4u << 16 | 443, 1, "es_1", 0, 0, "api.example.com"), ERR_CREDENTIAL);
+    CHECK_INT(credential_by(BY_HTTPS, 1, "es_1", 0, 0, "api.example.com"), ERR_CREDENTIAL);
+    CHECK_INT(credential_by(BY_HTTP | 8080, 1, "es_1", 2, 0, "plain.test"), ERR_OK);
+    CHECK_INT(credential_by(BY_HTTP | 8080, 1, "es_1", 2, 1, "plain.test"), ERR_CREDENTIAL);
+    CHECK_INT(credential_by(BY_HTTPS | 8080, 1, "es_1", 2, 1, "plain.test"), ERR_OK);
+}
+
 TEST(vault_forgets_a_session_that_left)
 {
     CHECK_INT(authenticate(1, "exs_one"), ERR_OK);
@@ -221,7 +252,7 @@ TEST(vault_gives_nothing_after_the_session_is_over)
 {
     struct vault_asker late = asker_of(1);
     const struct message question = {.type = MESSAGE_CREDENTIAL,
-                                     .index = 443,
+                                     .index = BY_HTTPS | 443,
                                      .a = span_text("es_1"),
                                      .b = span_text("api.example.com")};
 
@@ -324,6 +355,7 @@ int main(void)
         CASE(vault_refuses_expired_and_revoked_tokens),
         CASE(vault_gives_a_credential_to_a_live_session_for_its_host_by_its_rule),
         CASE(vault_refuses_every_other_credential),
+        CASE(vault_asks_by_which_scheme_a_credential_would_go),
         CASE(vault_forgets_a_session_that_left),
         CASE(vault_keeps_a_session_that_came_again_before_it_left),
         CASE(vault_gives_nothing_after_the_session_is_over),

@@ -52,6 +52,19 @@ TEST(the_value_stands_in_its_format_in_its_header_D3)
     CHECK_SPAN(find("x-api-key")->value, "key!");
 }
 
+TEST(a_field_that_is_not_due_goes_and_none_is_added_C9)
+{
+    const struct span first[] = {TEXT("s3cret"), {NULL, 0}};
+    struct err err;
+
+    start();
+    add("X-Api-Key", "mine");
+    CHECK_INT(inject_fields(&rule, first, &arena, &fields, &err), 0);
+    CHECK_INT(fields.count, 1);
+    CHECK_SPAN(find("authorization")->value, "Bearer s3cret");
+    CHECK(find("x-api-key") == NULL);
+}
+
 TEST(every_copy_of_the_client_goes_and_exactly_one_stays_C9)
 {
     struct err err;
@@ -160,6 +173,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST_OF(the_value_stands_in_its_format_in_its_header_D3),
+        TEST_OF(a_field_that_is_not_due_goes_and_none_is_added_C9),
         TEST_OF(every_copy_of_the_client_goes_and_exactly_one_stays_C9),
         TEST_OF(a_value_that_is_no_field_value_is_refused_and_not_shown_D5),
         TEST_OF(a_value_has_a_longest_length_D5),
