@@ -185,6 +185,9 @@ static int name_check(struct exchange *exchange, struct err *err)
 
     if (target_read(request->target, &exchange->arena, &exchange->target, err) < 0)
         return -1;
+    if (exchange->target.form == TARGET_ASTERISK &&
+        !span_equal(request->method, span_text("OPTIONS")))
+        return err_set(err, ERR_TARGET, "the target '*' belongs to OPTIONS");
     if (field != NULL) {
         if (target_read_authority(field->value, 443, &host, &port, err) < 0)
             return -1;

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every attack is held against: an error answer, the connection closed, nothing of it at the
+origin, and one record that says why.
+"""
+import contextlib
+
+from conftest import Journey
+from program import wait_until
+from raw_origin import RawOrigin
+from tunnel import TlsClient, Tunnel
+
+HOST = "raw.test"
+
+
+class Arena(Journey):
+    """A gateway with one worker, so that its records are in order, and a raw origin behind it."""
+
+    def __init__(self, directory, authority, *, rules=(), hosts=None, more=None, alpn=("http/1.1",)):
+        self.raw = RawOrigin(*authority.issue(HOST, label=f"raw-{directory.name}"), alpn=alpn)
+        rules = [{"name": "raw-key", "hosts": [HOST], "ports": [self.raw.port],
+                  "paths": ["/key", "/key/**"], "action": "allow",
+                  "inject": [{"header": "DD-API-KEY", "credential": "datadog", "format": "{}"}]},
+                 {"name": "raw", "hosts": [HOST], "ports": [self.raw.port], "action": "allow"},
+                 *rules]
+        super().__init__(directory, authority, rules=rules,
+                         hosts={HOST: "127.0.0.1", **(hosts or {})},
+                         more={"workers": 1, **(more or {})})
+        self.target = f"{HOST}:{self.raw.port}"
+
+    def stop(self):
+        self.raw.close()
+        super().stop()
+
+    @contextlib.contextmanager
+    def tls(self, session, *, target=None, name=HOST, alpn=("http/1.1",)):
+        """TLS through a tunnel of this session."""
+        with Tunnel(self.gateway.port).open(session) as tunnel:
+            answer = tunnel.connect(target or self.target, session)
+            assert answer.status == 200, answer
+            yield TlsClient(tunnel, self.gateway.ca_file(), name, alpn=alpn).handshake()
+
+    def records_of(self, session):
+        """All records of a session: those of a request that comes last are there as well."""
+        with self.tls(session, target=self.host, name="origin.test") as tls:
+            assert tls.request("GET", "/fence", self.host).status == 200
+
+        def look():
+            records = [r for r in self.gateway.records() if r["session"] == session.id]
+            return records if records and records[-1]["path"] == "/fence" else None
+
+        return wait_until(look, "the record of the last request")[:-1]
+
+    @property
+    def worker(self):
+        """The process id of the only worker."""
+        workers = self.gateway.roles()["worker"]
+        assert len(workers) == 1
+        return workers[0]
+
+
+def sent(arena, session, payload):
+    """The answer to these bytes; it is the last word on the connection."""
+    with arena.tls(session) as tls:
+        tls.sendall(payload)
+        answer = tls.response()
+        assert tls.read(1) == b"", "the connection goes on"
+    return answer
+
+
+def expect_refused(arena, session, payload, statuses, reasons):
+    """4xx+close: an error answer, the end, no byte of it at the origin, one record."""
+    arena.raw.play(lambda peer: peer.read_all())
+    answer = sent(arena, session, payload)
+    assert answer.status in statuses, answer
+    assert answer.reason in reasons, answer
+    records = arena.records_of(session)
+    assert [record["reason"] for record in records] == [answer.reason], records
+    assert records[0]["decision"] in ("deny", "error") and records[0]["status"] == answer.status
+    assert arena.raw.received == b""
