@@ -192,6 +192,13 @@ static void forward_fail(struct exchange *exchange, const struct err *err)
         exchange_enter(exchange, EXCHANGE_ORIGIN);
 }
 
+/* Everything that the origin sent before its end has been read: what is left is no whole head. */
+static bool origin_is_read(const struct exchange *exchange, int received)
+{
+    return buf_is_empty(&exchange->origin->plain_in) ||
+           (received == 0 && response_has_room(exchange));
+}
+
 static int forward_round(struct exchange *exchange, struct err *err)
 {
     struct origin *origin = exchange->origin;
@@ -212,7 +219,7 @@ static int forward_round(struct exchange *exchange, struct err *err)
     received = response_forward(exchange, err);
     if (received < 0)
         return -1;
-    if (end != ORIGIN_GOES_ON && buf_is_empty(&origin->plain_in) && !exchange->response_done &&
+    if (end != ORIGIN_GOES_ON && origin_is_read(exchange, received) && !exchange->response_done &&
         !exchange->is_upgraded && origin_ended(exchange, end, err) < 0)
         return -1;
     return sent > 0 || pushed > 0 || pulled > 0 || received > 0;

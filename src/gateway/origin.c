@@ -119,6 +119,14 @@ static void deadline_expired(struct loop_deadline *deadline)
     origin_fail(origin, &err);
 }
 
+/* A stream does not know whose connection it is: what was closed here is the origin's. */
+static int stream_failed(struct err *err)
+{
+    if (err->code == ERR_CLOSED)
+        err->code = ERR_ORIGIN_CLOSED;
+    return -1;
+}
+
 int origin_pull(struct origin *origin, enum origin_end *end, struct err *err)
 {
     ssize_t pulled = 0;
@@ -129,7 +137,7 @@ int origin_pull(struct origin *origin, enum origin_end *end, struct err *err)
     if (!worker_is_starved(origin->worker) || origin_holds_nothing(origin))
         pulled = stream_pull(&origin->stream, &origin->net_in, err);
     if (pulled < 0)
-        return -1;
+        return stream_failed(err);
     if (seal_feed(&origin->seal, buf_span(&origin->net_in), &used, &origin->plain_in, err) < 0)
         return -1;
     buf_consume(&origin->net_in, used);
@@ -148,7 +156,7 @@ int origin_push(struct origin *origin, struct err *err)
     if (flushed < 0)
         return -1;
     pushed = stream_push(&origin->stream, &origin->net_out, err);
-    return pushed < 0 ? -1 : flushed > 0 || pushed > 0;
+    return pushed < 0 ? stream_failed(err) : flushed > 0 || pushed > 0;
 }
 
 void origin_want(struct origin *origin, enum origin_reading reading)
