@@ -4,9 +4,11 @@ BUILD ?= build
 PREFIX ?= /usr/local
 DESTDIR ?=
 SECONDS_EACH ?= 60
+MINUTES ?= 5
+TUNNELS ?= 48
 
 # Flags for the compiler go to "meson setup", not to the environment of every tool.
-.PHONY: help build install tools check demo fuzz clean
+.PHONY: help build install tools check demo fuzz soak clean
 
 help:
 	@echo 'make build                      build exeat and exeat-gateway into $(BUILD)/'
@@ -15,6 +17,7 @@ help:
 	@echo 'make check                      everything that CI checks (tools/check --list)'
 	@echo 'make check STAGES="words e2e"   only these stages of it'
 	@echo 'make fuzz                       fuzz every target for SECONDS_EACH=$(SECONDS_EACH) seconds'
+	@echo 'make soak                       MINUTES=$(MINUTES) of mixed traffic with faults, TUNNELS=$(TUNNELS) at once'
 	@echo 'make tools                      install all that development needs (Debian 12, apt)'
 	@echo 'make clean                      remove what was built'
 
@@ -43,6 +46,12 @@ demo:
 fuzz:
 	@tools/bootstrap check
 	@EXEAT_FUZZ_SECONDS=$(SECONDS_EACH) tools/check fuzz
+
+soak:
+	@tools/bootstrap demo
+	@$(MAKE) --no-print-directory build
+	@EXEAT_BUILD=$(abspath $(BUILD)) PYTHONDONTWRITEBYTECODE=1 tests/soak/soak.py --minutes $(MINUTES) \
+		--tunnels $(TUNNELS) $(if $(SEED),--seed $(SEED)) --report $(BUILD)/soak.json
 
 clean:
 	rm -rf $(BUILD) build-check

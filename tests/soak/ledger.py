@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What became of every exchange, and the judgement: who was not hit by a fault must succeed."""
+import collections
+import itertools
+import json
+import time
+
+AROUND = 0.5  # s: the proxy and the client look at the clock at different ends of a connection
+# How long after its begin a fault can still be why something fails.
+FATAL = {"cut": 0, "reset": 0, "refuse": 0, "half": 15, "hang": 15}
+
+OK, FAILED, WRONG, HUNG = "ok", "failed", "wrong", "hung"
+
+
+class Exchange:
+    def __init__(self, number, kind, slot, since):
+        self.number = number
+        self.kind = kind
+        self.slot = slot
+        self.since = since      # the slot's connections may have been hit since then
+        self.end = None
+        self.outcome = None
+        self.detail = ""
+        self.status = 0         # of the answer, if there was one
+        self.path = None
+        self.sent = None        # bytes of the contents, for whom all went well
+        self.received = None
+
+
+class Ledger:
+    def __init__(self):
+        self.numbers = itertools.count(1)
+        self.counts = collections.Counter()
+        self.bytes = collections.Counter()
+        self.expected = {}      # path: (outcome, status, sent, received)
+        self.failures = []      # exchanges that did not end well
+        self.running = 0
+        self.last_end = {}      # slot: when its last exchange ended
+
+    def begin(self, kind, slot):
+        now = time.monotonic()
+        self.running += 1
+        return Exchange(next(self.numbers), kind, slot, self.last_end.get(slot, now))
+
+    def finish(self, exchange, outcome, detail=""):
+        self.running -= 1
+        exchange.end = time.monotonic()
+        exchange.outcome = outcome
+        exchange.detail = detail
+        self.last_end[exchange.slot] = exchange.end
+        self.counts[exchange.kind, outcome] += 1
+        self.bytes["sent"] += exchange.sent or 0
+        self.bytes["received"] += exchange.received or 0
+        if exchange.path is not None:
+            self.expected[exchange.path] = (outcome, exchange.status, exchange.sent,
+                                            exchange.received)
+        if outcome != OK:
+            self.failures.append(exchange)
+
+    def total(self, *outcomes):
+        return sum(count for (_, outcome), count in self.counts.items() if outcome in outcomes)
+
+
+def read_lines(path):
+    with open(path, encoding="ascii") as lines:
+        return [json.loads(line) for line in lines]
+
+
+def fault_hits(exchange, event, sealed_slots):
+    """Whether this fault can be why the exchange failed."""
+    if event["slot"] is None:
+        # Which tunnel it was is not known: too early in it, or sealed in TLS.
+        if (event["place"] == "wstls") != (exchange.slot in sealed_slots):
+            return False
+    elif event["slot"] != exchange.slot:
+        return False
+    lasts = FATAL[event["kind"]]
+    return exchange.since - lasts - AROUND <= event["t"] <= exchange.end + AROUND
+
+
+def judge_failures(ledger, faults, sealed_slots):
+    """(how many failures a fault explains, [complaints about the others])"""
+    fatal = sorted((event for event in faults if event["kind"] in FATAL),
+                   key=lambda event: event["t"])
+    explained, complaints = 0, []
+    for exchange in ledger.failures:
+        is_hit = exchange.outcome == FAILED and any(
+            fault_hits(exchange, event, sealed_slots) for event in fatal)
+        if is_hit:
+            explained += 1
+        else:
+            complaints.append(
+                f"{exchange.kind} {exchange.path} of slot {exchange.slot} at "
+                f"{exchange.end:.3f} (since {exchange.since:.3f}): {exchange.outcome}: "
+                f"{exchange.detail}")
+    return explained, complaints
+
+
+def judge_origin(lines):
+    return [f"origin: {line['number']}: {line['wrong']}" for line in lines if line.get("wrong")]
+
+
+def judge_audit(ledger, lines, records):
+    """One record for each exchange, with the sizes that the client saw."""
+    complaints = []
+    found = collections.Counter()
+    for record in records:
+        if record["method"] == "CONNECT":
+            continue
+        path = record["path"]
+        found[path] += 1
+        expected = ledger.expected.get(path)
+        if expected is None:
+            complaints.append(f"a record of {path!r}, which nobody asked for")
+            continue
+        outcome, status, sent, received = expected
+        if outcome != OK or sent is None:
+            continue
+        if (record["status"], record["bytes_in"], record["bytes_out"]) != (status, sent, received):
+            complaints.append(
+                f"{path}: the record says {record['status']}, {record['bytes_in']} in, "
+                f"{record['bytes_out']} out; the client saw {status}, {sent}, {received}")
+    for path, (outcome, status, _, _) in ledger.expected.items():
+        if found[path] > 1:
+            complaints.append(f"{path}: {found[path]} records")
+        elif status and not found[path]:
+            complaints.append(f"{path}: answered with {status} ({outcome}) and not in the log")
+    served = {line["number"] for line in lines if "kind" in line}
+    recorded = {int(path.split("/")[2]) for path in found if path.count("/") == 3}
+    for number in served - recorded:
+        complaints.append(f"exchange {number} reached the origin and is not in the log")
+    return complaints
