@@ -10,6 +10,8 @@ int answer_status(const struct err *why)
     case 400:
     case 405:
     case 408:
+    case 431:
+    case 501:
     case 503:
     case 504:
         return err_status(why->code);

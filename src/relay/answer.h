@@ -10,7 +10,8 @@
  */
 void answer_write(int status, const struct err *why, struct text *out);
 
-/* The status for `why` before the first payload byte: 400, 405, 408, 503, 504, else 502. */
+/* The status for `why` before the first payload byte: 400, 405, 408, 431, 501, 503, 504, else 502.
+ */
 int answer_status(const struct err *why);
 
 #define ANSWER_MAX 2048

@@ -7,6 +7,7 @@
 #include "relay/connect_head.h"
 
 #include "base/limits.h"
+#include "http/token.h"
 
 enum connect_head_kind connect_head_kind(uint8_t first)
 {
@@ -20,6 +21,16 @@ enum connect_head_kind connect_head_kind(uint8_t first)
     default:
         return CONNECT_HEAD_HTTP;
     }
+}
+
+enum connect_head_method connect_head_method(struct span in)
+{
+    ssize_t end = span_find(in, ' ');
+    struct span method = span_first(in, end < 0 ? 0 : (size_t)end);
+
+    if (!token_is_token(method))
+        return CONNECT_HEAD_UNDECIDED;
+    return span_equal(method, span_text("CONNECT")) ? CONNECT_HEAD_CONNECT : CONNECT_HEAD_OTHER;
 }
 
 static int line_read(struct span line, struct err *err)
@@ -41,8 +52,7 @@ static int line_read(struct span line, struct err *err)
     if (!span_equal(version, span_text("HTTP/1.1")) && !span_equal(version, span_text("HTTP/1.0")))
         return err_set(err, ERR_SYNTAX, "version is not HTTP/1.0 or HTTP/1.1");
     if (!span_equal(span_first(line, (size_t)method_end), span_text("CONNECT")))
-        return err_set(err, ERR_METHOD,
-                       "only CONNECT is served: use an https URL, or NO_PROXY for this host");
+        return err_set(err, ERR_METHOD, "the method is not CONNECT");
     return 0;
 }
 

@@ -14,6 +14,13 @@ enum connect_head_kind {
 };
 enum connect_head_kind connect_head_kind(uint8_t first);
 
+/*
+ * Whether the request is a CONNECT, as soon as the bytes say so. What has no method at all stays
+ * undecided: connect_head_read() tells what is wrong with it.
+ */
+enum connect_head_method { CONNECT_HEAD_UNDECIDED, CONNECT_HEAD_CONNECT, CONNECT_HEAD_OTHER };
+enum connect_head_method connect_head_method(struct span in);
+
 struct connect_head {
     struct span line; /* the request line without CRLF; borrows from `in` */
 };

@@ -5,6 +5,9 @@
  *     HEAD -> DIAL -> JOIN -> ANSWER -> OPEN -> (HALF) -> DRAIN -> LINGER -> CLOSED
  *              ^  WAIT <-+
  *
+ * A request that names a whole URL goes through relay/forward.h instead, which asks for one tunnel
+ * after the other: HEAD -> FORWARD -> DIAL ... OPEN -> FORWARD -> DIAL ...
+ *
  * Until a byte of the gateway has been given to the client, every failure is told as an HTTP
  * answer; afterwards only a reset says that something is missing.
  */
@@ -33,17 +36,27 @@ static const struct {
 #define TO_END   (TO(DRAIN) | TO(CLOSED))
 
 static const unsigned state_next[] = {
-    [UPLINK_HEAD] = TO(DIAL) | TO_END,
+    [UPLINK_HEAD] = TO(DIAL) | TO(FORWARD) | TO_END,
+    [UPLINK_FORWARD] = TO(DIAL) | TO(HEAD) | TO_END,
     [UPLINK_DIAL] = TO(JOIN) | TO(WAIT) | TO_END,
     [UPLINK_WAIT] = TO(DIAL) | TO_END,
     [UPLINK_JOIN] = TO(ANSWER) | TO(WAIT) | TO_END,
-    [UPLINK_ANSWER] = TO(OPEN) | TO(HALF) | TO_END,
-    [UPLINK_OPEN] = TO(HALF) | TO_END,
-    [UPLINK_HALF] = TO_END,
+    [UPLINK_ANSWER] = TO(OPEN) | TO(HALF) | TO(FORWARD) | TO_END,
+    [UPLINK_OPEN] = TO(HALF) | TO(FORWARD) | TO_END,
+    [UPLINK_HALF] = TO(FORWARD) | TO_END,
     [UPLINK_DRAIN] = TO(LINGER) | TO(CLOSED),
     [UPLINK_LINGER] = TO(CLOSED),
     [UPLINK_CLOSED] = 0,
 };
+
+/* With no tunnel to wait for, or an open one, it is the request that takes its time. */
+static int64_t deadline_ms(const struct uplink *uplink)
+{
+    if (uplink->forward != NULL &&
+        (uplink->state == UPLINK_FORWARD || uplink->state == UPLINK_OPEN))
+        return forward_deadline_ms(uplink->forward);
+    return states[uplink->state].deadline_ms;
+}
 
 void uplink_enter(struct uplink *uplink, enum uplink_state next)
 {
@@ -54,23 +67,30 @@ void uplink_enter(struct uplink *uplink, enum uplink_state next)
         loop_deadline_clear(&uplink->deadline);
         return;
     }
-    loop_deadline_set(&uplink->deadline, states[next].deadline_ms);
+    loop_deadline_set(&uplink->deadline, deadline_ms(uplink));
     if (next == UPLINK_ANSWER)
         loop_deadline_set(&uplink->keepalive, KEEPALIVE_MS);
 }
 
 void uplink_touch(struct uplink *uplink)
 {
-    loop_deadline_set(&uplink->deadline, states[uplink->state].deadline_ms);
+    loop_deadline_set(&uplink->deadline, deadline_ms(uplink));
 }
 
 /* --- the end --- */
+
+void uplink_on_again(struct loop_task *task)
+{
+    uplink_pump(task->owner);
+}
 
 static void part_closed(struct uplink *uplink)
 {
     struct worker *worker = uplink->worker;
 
     uplink->closing_count--;
+    if (uplink->state == UPLINK_FORWARD) /* its next tunnel waits for the end of this one */
+        loop_later(&worker->loop, &uplink->again, uplink_on_again, uplink);
     if (uplink->closing_count > 0 || uplink->state != UPLINK_CLOSED)
         return;
     pool_give(&worker->uplinks, uplink);
@@ -87,11 +107,12 @@ static void on_link_closed(struct link *link)
     part_closed(link->owner);
 }
 
-static void link_end_now(struct uplink *uplink, enum link_end end)
+/* In order: a reset would take our close frame back. */
+void uplink_end_link(struct uplink *uplink)
 {
     loop_deadline_clear(&uplink->keepalive);
     if (uplink->link.state != LINK_CLOSING)
-        uplink->closing_count += (unsigned)link_close(&uplink->link, end, on_link_closed);
+        uplink->closing_count += (unsigned)link_close(&uplink->link, LINK_END_FIN, on_link_closed);
 }
 
 void uplink_close(struct uplink *uplink, enum link_end end)
@@ -103,7 +124,8 @@ void uplink_close(struct uplink *uplink, enum link_end end)
         stream_reset(&uplink->client, on_client_closed);
     else
         stream_close(&uplink->client, on_client_closed);
-    link_end_now(uplink, LINK_END_FIN); /* a reset would take our close frame back */
+    uplink_end_link(uplink);
+    uplink_forward_free(uplink);
     explicit_bzero(&uplink->shake, sizeof uplink->shake);
     buf_fini(&uplink->client_in);
     buf_fini(&uplink->client_out);
@@ -111,7 +133,8 @@ void uplink_close(struct uplink *uplink, enum link_end end)
 
 void uplink_finish(struct uplink *uplink)
 {
-    link_end_now(uplink, LINK_END_FIN);
+    uplink_end_link(uplink);
+    uplink_forward_free(uplink);
     buf_fini(&uplink->client_in);
     uplink_enter(uplink, UPLINK_DRAIN);
 }
@@ -120,6 +143,7 @@ void uplink_fail(struct uplink *uplink, const struct err *why)
 {
     char memory[ANSWER_MAX];
     struct text text;
+    struct span answer;
     struct err err;
 
     log_info("uplink %u: %s", uplink->number, why->text);
@@ -130,9 +154,20 @@ void uplink_fail(struct uplink *uplink, const struct err *why)
     text_init(&text, memory, sizeof memory);
     answer_write(answer_status(why), why, &text);
     ENSURE(!text.overflow);
+    answer = text_span(&text);
+    if (uplink->forward != NULL)
+        answer = forward_answer(uplink->forward, answer);
     uplink_finish(uplink);
-    if (buf_append(&uplink->client_out, text_span(&text), &err) < 0)
+    if (buf_append(&uplink->client_out, answer, &err) < 0)
         uplink_close(uplink, LINK_END_RESET);
+}
+
+void uplink_lose(struct uplink *uplink, const struct err *why)
+{
+    if (uplink->forward != NULL)
+        uplink_forward_lost(uplink, why);
+    else
+        uplink_fail(uplink, why);
 }
 
 /* --- tries --- */
@@ -146,7 +181,7 @@ void uplink_retry(struct uplink *uplink, const struct err *why)
         return;
     }
     uplink->why = *why;
-    link_end_now(uplink, LINK_END_FIN);
+    uplink_end_link(uplink);
     uplink_enter(uplink, UPLINK_WAIT);
     mask_next(&uplink->worker->masks, jitter);
     loop_deadline_set(&uplink->deadline, (BACK_OFF_MS << (uplink->tries - 1)) + jitter[0] / 4);
@@ -171,17 +206,17 @@ void uplink_dial(struct uplink *uplink)
 
 /* --- time --- */
 
-static void close_in_order(struct uplink *uplink)
+void uplink_say_close(struct uplink *uplink)
 {
     struct err err;
     uint8_t mask[4];
 
+    if (uplink->close_sent)
+        return;
     mask_next(&uplink->worker->masks, mask);
     if (ws_frame_send_close(&uplink->link.out, 1000, span_of(NULL, 0), mask, &err) == 0)
         uplink->close_sent = 1;
     (void)link_pump(&uplink->link, &err);
-    if (uplink->state == UPLINK_HALF)
-        uplink_finish(uplink);
 }
 
 static void on_deadline(struct loop_deadline *deadline)
@@ -190,6 +225,11 @@ static void on_deadline(struct loop_deadline *deadline)
     struct err err;
 
     log_debug("uplink %u: time is over in %s", uplink->number, states[uplink->state].name);
+    if (uplink->forward != NULL && (uplink->state == UPLINK_FORWARD ||
+                                    uplink->state == UPLINK_OPEN || uplink->state == UPLINK_HALF)) {
+        uplink_forward_expired(uplink);
+        return;
+    }
     switch (uplink->state) {
     case UPLINK_HEAD:
         if (buf_is_empty(&uplink->client_in)) {
@@ -215,7 +255,8 @@ static void on_deadline(struct loop_deadline *deadline)
         uplink_fail(uplink, &err);
         break;
     case UPLINK_HALF:
-        close_in_order(uplink);
+        uplink_say_close(uplink);
+        uplink_finish(uplink);
         break;
     case UPLINK_OPEN:
     case UPLINK_DRAIN:
@@ -224,6 +265,7 @@ static void on_deadline(struct loop_deadline *deadline)
     case UPLINK_LINGER:
         uplink_close(uplink, LINK_END_FIN);
         return;
+    case UPLINK_FORWARD:
     case UPLINK_CLOSED:
     case UPLINK_STATE_COUNT:
         return;

@@ -37,6 +37,16 @@ static int stranger_answer(struct uplink *uplink, enum connect_head_kind kind)
     return -1;
 }
 
+/* Whether a request is taken at all. */
+static int worker_check(const struct worker *worker, struct err *err)
+{
+    if (worker->is_draining)
+        return err_set(err, ERR_DRAINING, "the relay is stopping");
+    if (worker->uplink_count > WORKER_UPLINKS)
+        return err_set(err, ERR_LIMIT, "more than %d connections at once", WORKER_UPLINKS);
+    return 0;
+}
+
 int uplink_read_head(struct uplink *uplink)
 {
     struct span in = buf_span(&uplink->client_in);
@@ -52,13 +62,18 @@ int uplink_read_head(struct uplink *uplink)
     }
     if (connect_head_kind(in.ptr[0]) != CONNECT_HEAD_HTTP)
         return stranger_answer(uplink, connect_head_kind(in.ptr[0]));
+    if (connect_head_method(in) == CONNECT_HEAD_OTHER) {
+        if (worker_check(uplink->worker, &err) < 0)
+            uplink_fail(uplink, &err);
+        else
+            uplink_forward_begin(uplink);
+        return uplink->state == UPLINK_FORWARD ? 1 : -1;
+    }
     len = connect_head_read(in, &uplink->scanned, &head, &err);
     if (len == 0 && uplink->client.has_ended)
         len = err_set(&err, ERR_SYNTAX, "the request ends before its head does");
-    if (len > 0 && uplink->worker->is_draining)
-        len = err_set(&err, ERR_DRAINING, "the relay is stopping");
-    if (len > 0 && uplink->worker->uplink_count > WORKER_UPLINKS)
-        len = err_set(&err, ERR_LIMIT, "more than %d connections at once", WORKER_UPLINKS);
+    if (len > 0)
+        len = worker_check(uplink->worker, &err) < 0 ? -1 : len;
     if (len < 0)
         uplink_fail(uplink, &err);
     if (len <= 0)
@@ -117,19 +132,32 @@ int uplink_send_upgrade(struct uplink *uplink)
     return 1;
 }
 
+/* The client's CONNECT line, or the one that its request needs. */
+static struct span connect_line(const struct uplink *uplink, struct text *memory)
+{
+    if (uplink->forward == NULL)
+        return span_first(buf_span(&uplink->client_in), uplink->line_len);
+    forward_connect_write(uplink->forward, memory);
+    return text_span(memory);
+}
+
 /* The first message; then the head makes way for what came early. */
 static int hello_send(struct uplink *uplink, struct err *err)
 {
     const struct worker *worker = uplink->worker;
+    char line_memory[FORWARD_CONNECT_MAX];
     char memory[HELLO_MAX];
     uint8_t mask[4];
+    struct text line;
     struct text text;
     int result;
 
+    text_init(&line, line_memory, sizeof line_memory);
     text_init(&text, memory, sizeof memory);
-    hello_write(&text, span_first(buf_span(&uplink->client_in), uplink->line_len),
-                span_text(worker->settings.session_id), secret_span(&worker->token));
+    hello_write(&text, connect_line(uplink, &line), span_text(worker->settings.session_id),
+                secret_span(&worker->token));
     mask_next(&uplink->worker->masks, mask);
+    ENSURE(!line.overflow);
     result = text_check(&text, "hello", err);
     if (result == 0)
         result = envelope_send(&uplink->link.out, text_span(&text), mask, err);

@@ -7,6 +7,9 @@
  *
  * Up, the payload is read straight behind room for its heads and masked where it lies. Each side
  * is read only while its opposite has room: TCP is the only flow control there is.
+ *
+ * With a forward (requests that name whole URLs) the client's bytes go through it: into its
+ * client_in, out of it through our client_in; what comes goes into its tunnel_in.
  */
 #include "relay/uplink.h"
 
@@ -25,6 +28,12 @@ static int is_held(const struct uplink *uplink)
            uplink->state == UPLINK_JOIN;
 }
 
+/* What comes out of the tunnel goes here. */
+static struct buf *payload_out(struct uplink *uplink)
+{
+    return uplink->forward != NULL ? &uplink->forward->tunnel_in : &uplink->client_out;
+}
+
 static int can_pull_payload(const struct uplink *uplink)
 {
     return buf_is_empty(&uplink->client_in) &&
@@ -33,6 +42,8 @@ static int can_pull_payload(const struct uplink *uplink)
 
 static int wants_client(const struct uplink *uplink)
 {
+    if (uplink->forward != NULL)
+        return buf_free_len(&uplink->forward->client_in) > 0 && uplink->state != UPLINK_HALF;
     if (uplink->state == UPLINK_HEAD)
         return buf_len(&uplink->client_in) <= LIMIT_CONNECT_HEAD;
     if (is_held(uplink))
@@ -109,6 +120,11 @@ static int payload_pull(struct uplink *uplink, struct err *err)
     return len < 0 ? -1 : len > 0;
 }
 
+static int pull_open(struct uplink *uplink, struct err *err)
+{
+    return uplink->forward != NULL ? uplink_forward_pull(uplink, err) : payload_pull(uplink, err);
+}
+
 /* The client's bytes in any state. */
 static int client_pull(struct uplink *uplink, struct err *err)
 {
@@ -116,14 +132,17 @@ static int client_pull(struct uplink *uplink, struct err *err)
 
     if (uplink->state == UPLINK_ANSWER || uplink->state == UPLINK_OPEN) {
         int moved = early_send(uplink, err);
-        int pulled = moved < 0 ? -1 : payload_pull(uplink, err);
+        int pulled = moved < 0 ? -1 : pull_open(uplink, err);
 
         if (pulled < 0)
             return -1;
-        if (uplink->client.has_ended && buf_is_empty(&uplink->client_in))
+        if (uplink->client.has_ended && buf_is_empty(&uplink->client_in) &&
+            (uplink->forward == NULL || forward_has_sent_all(uplink->forward)))
             uplink_enter(uplink, UPLINK_HALF);
         return moved || pulled;
     }
+    if (uplink->forward != NULL)
+        return uplink_forward_pull(uplink, err);
     if (!wants_client(uplink))
         return 0;
     len = stream_pull(&uplink->client, &uplink->client_in, err);
@@ -143,9 +162,9 @@ static int payload_take(struct uplink *uplink, struct span data, struct err *err
         if (chunk_feed(&uplink->chunk, data, &used, &payload, err) < 0)
             return -1;
         if (payload.len > 0) {
-            if (buf_append(&uplink->client_out, payload, err) < 0)
+            if (buf_append(payload_out(uplink), payload, err) < 0)
                 return -1;
-            uplink->has_payload = 1;
+            uplink->has_payload = uplink->forward == NULL;
             if (uplink->state == UPLINK_ANSWER)
                 uplink_enter(uplink, UPLINK_OPEN);
         }
@@ -168,6 +187,10 @@ static int close_take(struct uplink *uplink, const struct ws_event *event, struc
     if (event->close_code != 1000)
         return err_set(err, ERR_GATEWAY, "gateway: it ended the tunnel with code %u",
                        event->close_code);
+    if (uplink->forward != NULL) {
+        uplink_forward_lost(uplink, NULL);
+        return 0;
+    }
     if (!uplink->has_payload)
         return err_set(err, ERR_GATEWAY, "gateway: it ended the tunnel without an answer");
     uplink_finish(uplink);
@@ -222,7 +245,7 @@ static int frames_take(struct uplink *uplink, struct err *err)
     struct ws_event event;
     size_t used;
 
-    in.len = num_min(in.len, buf_free_len(&uplink->client_out));
+    in.len = num_min(in.len, buf_free_len(payload_out(uplink)));
     if (in.len == 0 || buf_free_len(&uplink->link.out) < CONTROL_ROOM)
         return 0;
     if (ws_frame_feed(&uplink->ws, in, &used, err) < 0) {
@@ -271,7 +294,7 @@ static int link_step(struct uplink *uplink)
     }
     if (moved < 0) {
         if (is_joined(uplink))
-            uplink_fail(uplink, &err);
+            uplink_lose(uplink, &err);
         else
             uplink_retry(uplink, &err);
         return -1;
@@ -288,6 +311,7 @@ static int link_step(struct uplink *uplink)
             uplink->link.out.kind = BUF_PLAIN; /* the token has left; payload is not wiped */
         return moved;
     case UPLINK_HEAD:
+    case UPLINK_FORWARD:
     case UPLINK_WAIT:
     case UPLINK_DRAIN:
     case UPLINK_LINGER:
@@ -312,6 +336,15 @@ static int end_step(struct uplink *uplink)
     return 0;
 }
 
+/* Whether the deadline is one of silence: a head has its 10 s, however it comes in. */
+static int is_patient(const struct uplink *uplink)
+{
+    if (uplink->forward != NULL)
+        return (uplink->state == UPLINK_OPEN || uplink->state == UPLINK_FORWARD) &&
+               uplink->forward->state != FORWARD_HEAD;
+    return uplink->state == UPLINK_OPEN;
+}
+
 /* One time around. 1 something moved, 0 nothing, -1 the uplink is closed. */
 static int round_step(struct uplink *uplink)
 {
@@ -333,9 +366,11 @@ static int round_step(struct uplink *uplink)
         int down = down_pump(uplink, &err);
 
         if (down < 0)
-            uplink_fail(uplink, &err);
+            uplink_lose(uplink, &err);
         moved |= down > 0;
     }
+    if (uplink->forward != NULL)
+        moved |= uplink_forward_step(uplink) > 0;
     if (uplink->state == UPLINK_CLOSED)
         return -1;
     pushed = stream_push(&uplink->client, &uplink->client_out, &err);
@@ -345,14 +380,9 @@ static int round_step(struct uplink *uplink)
     }
     if (end_step(uplink) < 0)
         return -1;
-    if (uplink->state == UPLINK_OPEN && (moved || pushed > 0))
+    if (is_patient(uplink) && (moved || pushed > 0))
         uplink_touch(uplink);
     return moved || pushed > 0 || uplink->state != before;
-}
-
-static void on_again(struct loop_task *task)
-{
-    uplink_pump(task->owner);
 }
 
 void uplink_pump(struct uplink *uplink)
@@ -367,7 +397,7 @@ void uplink_pump(struct uplink *uplink)
     if (moved < 0)
         return;
     if (moved > 0)
-        loop_later(&uplink->worker->loop, &uplink->again, on_again, uplink);
+        loop_later(&uplink->worker->loop, &uplink->again, uplink_on_again, uplink);
     if (wants_client(uplink))
         interest |= LOOP_READ;
     if (!buf_is_empty(&uplink->client_out))

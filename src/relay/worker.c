@@ -94,8 +94,10 @@ static int worker_open(struct worker *worker, struct err *err)
     if (digest_setup(err) < 0 || loop_init(&worker->loop, err) < 0)
         return -1;
     pool_init(&worker->blocks, LIMIT_BLOCK, 4 * (WORKER_UPLINKS + WORKER_SPARE), 64);
-    pool_init(&worker->arena_blocks, LIMIT_ARENA_BLOCK, 64, 16);
+    pool_init(&worker->arena_blocks, LIMIT_ARENA_BLOCK,
+              (size_t)WORKER_ARENAS * (WORKER_UPLINKS + WORKER_SPARE), 64);
     pool_init(&worker->uplinks, sizeof(struct uplink), WORKER_UPLINKS + WORKER_SPARE, 64);
+    pool_init(&worker->forwards, sizeof(struct forward), WORKER_UPLINKS + WORKER_SPARE, 16);
     arena_init(&worker->scratch, &worker->arena_blocks, 2 * LIMIT_HEAD);
     worker->plan = (struct link_plan){
         .loop = &worker->loop,

@@ -8,6 +8,7 @@
 
 #define WORKER_UPLINKS 1024 /* more are answered 503 */
 #define WORKER_SPARE   64   /* of those: at once */
+#define WORKER_ARENAS  16   /* blocks of an arena for each */
 
 /* The process that accepts clients and carries their bytes. */
 struct worker {
@@ -17,6 +18,7 @@ struct worker {
     struct pool blocks;
     struct pool arena_blocks;
     struct pool uplinks;
+    struct pool forwards;
     struct arena scratch;
     struct link_plan plan;
     struct mask_source masks;
