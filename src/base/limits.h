@@ -21,6 +21,25 @@
 #define LIMIT_TRAILER          8192
 #define LIMIT_INTERIM_COUNT    16 /* 1xx responses before the final one */
 
+/* HTTP/2: one block of fields on the wire, and the memory of its library */
+#define LIMIT_H2_BLOCK         65536  /* compressed */
+#define LIMIT_H2_CONTINUATIONS 8      /* frames in one block */
+#define LIMIT_H2_MEMORY        524288 /* of a connection: tables, buffers, two large heads */
+#define LIMIT_H2_STREAM_MEMORY 4096   /* in addition, for each stream that may be open */
+
+/*
+ * HTTP/2 frames that cost us more than they cost the peer: how many may come at once. A tick of
+ * about a second gives a tenth back, and so does work that is of use (http/h2_budget.c).
+ */
+#define LIMIT_H2_RESETS     200 /* of streams whose response is not complete: "rapid reset" */
+#define LIMIT_H2_FAULTS     100 /* for which we must reset a stream: "made you reset" */
+#define LIMIT_H2_PINGS      200
+#define LIMIT_H2_SETTINGS   50
+#define LIMIT_H2_EMPTY      200 /* DATA, HEADERS, CONTINUATION with nothing in them */
+#define LIMIT_H2_PRIORITIES 500
+#define LIMIT_H2_WINDOWS    2000 /* WINDOW_UPDATE */
+#define LIMIT_H2_STRAYS     1000 /* of no known type, or for a stream that has ended */
+
 /* Tunnel */
 #define LIMIT_CONNECT_HEAD 8192   /* the client's CONNECT head, and the first chunk */
 #define LIMIT_CHUNK        524288 /* payload of one chunk */

@@ -135,13 +135,24 @@ static const char *const hop_by_hop[] = {
     "upgrade",
 };
 
-static bool is_end_to_end(struct span name)
+static bool is_among(struct span name, const char *const *names, size_t count)
 {
-    for (size_t i = 0; i < sizeof end_to_end / sizeof end_to_end[0]; i++) {
-        if (http_name_is_like(name, span_text(end_to_end[i])))
+    for (size_t i = 0; i < count; i++) {
+        if (http_name_is_like(name, span_text(names[i])))
             return true;
     }
     return false;
+}
+
+static bool is_end_to_end(struct span name)
+{
+    return is_among(name, end_to_end, sizeof end_to_end / sizeof end_to_end[0]);
+}
+
+bool http_name_can_trail(struct span name)
+{
+    return !is_end_to_end(name) &&
+           !is_among(name, hop_by_hop, sizeof hop_by_hop / sizeof hop_by_hop[0]);
 }
 
 /* The options of all Connection fields into `options`, checked. Returns how many, or -1. */

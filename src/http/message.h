@@ -84,6 +84,12 @@ size_t http_fields_remove(struct http_fields *fields, struct span name);
  */
 int http_fields_remove_hop(struct http_fields *fields, struct err *err);
 
+/*
+ * Whether a field may stand behind the content (RFC 9110 section 6.5.1): nothing that says where
+ * the message ends or goes, who sends it, how it is to be read, or that concerns one connection.
+ */
+bool http_name_can_trail(struct span name);
+
 /* Whether the comma-separated list in `value` has `token` (ASCII case ignored). */
 bool http_list_has(struct span value, struct span token);
 

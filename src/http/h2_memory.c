@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The memory of nghttp2. Every connection has its own limit, so that no peer can make the library
+ * queue without end; and every block is wiped before it goes, because header tables and queued
+ * heads hold credentials.
+ */
+#include "base/pool.h"
+#include "http/h2_session.h"
+
+/* In front of each block; as large as the strictest alignment, so that what follows keeps it. */
+struct piece {
+    size_t size;
+    max_align_t bytes[];
+};
+
+static void *memory_take(size_t size, void *user)
+{
+    struct h2_memory *memory = user;
+    struct piece *piece;
+
+    if (size > memory->limit || memory->used > memory->limit - size)
+        return NULL;
+    piece = pool_block_new(sizeof *piece + size);
+    if (piece == NULL)
+        return NULL;
+    piece->size = size;
+    memory->used += size;
+    return piece->bytes;
+}
+
+static struct piece *piece_of(void *bytes)
+{
+    return (struct piece *)((uint8_t *)bytes - offsetof(struct piece, bytes));
+}
+
+static void memory_give(void *bytes, void *user)
+{
+    struct h2_memory *memory = user;
+    struct piece *piece;
+
+    if (bytes == NULL)
+        return;
+    piece = piece_of(bytes);
+    ENSURE(memory->used >= piece->size);
+    memory->used -= piece->size;
+    explicit_bzero(piece->bytes, piece->size);
+    pool_block_free(piece);
+}
+
+/* pool_block_new() has zeroed it. */
+static void *memory_take_zeroed(size_t count, size_t size, void *user)
+{
+    if (size != 0 && count > SIZE_MAX / size)
+        return NULL;
+    return memory_take(count * size, user);
+}
+
+static void *memory_resize(void *bytes, size_t size, void *user)
+{
+    void *larger = memory_take(size, user);
+
+    if (larger == NULL || bytes == NULL)
+        return larger;
+
+    size_t old_size = piece_of(bytes)->size;
+
+    memcpy(larger, bytes, old_size < size ? old_size : size);
+    memory_give(bytes, user);
+    return larger;
+}
+
+nghttp2_mem h2_memory_of(struct h2_memory *memory)
+{
+    return (nghttp2_mem){
+        .mem_user_data = memory,
+        .malloc = memory_take,
+        .free = memory_give,
+        .calloc = memory_take_zeroed,
+        .realloc = memory_resize,
+    };
+}
