@@ -22,6 +22,11 @@
 static const char *const verdict_words[] = {
     [RECORD_ALLOW] = "allow", [RECORD_DENY] = "deny", [RECORD_ERROR] = "error"};
 
+static const char *const kind_words[] = {[RECORD_REFUSED] = "",
+                                         [RECORD_INSPECT] = "inspect",
+                                         [RECORD_PASS] = "pass",
+                                         [RECORD_TCP] = "tcp"};
+
 /* The strings of a record in the order of its binary form, each with its bound. */
 struct record_spans {
     const struct span *at[RECORD_SPANS];
@@ -47,7 +52,8 @@ static void word_add(struct text *out, uint64_t word)
 static uint64_t record_flags(const struct record *record)
 {
     return (uint64_t)record->port | (uint64_t)record->verdict << 16 |
-           (uint64_t)(uint16_t)record->status << 24 | (uint64_t)(record->cut != 0) << 40;
+           (uint64_t)(uint16_t)record->status << 24 | (uint64_t)(record->cut != 0) << 40 |
+           (uint64_t)record->kind << 41;
 }
 
 void record_write(const struct record *record, struct text *out)
@@ -102,6 +108,7 @@ static int flags_read(uint64_t flags, struct record *record, struct err *err)
     record->verdict = (enum record_verdict)verdict;
     record->status = (int)(flags >> 24 & 0xffff);
     record->cut = (int)(flags >> 40 & 1);
+    record->kind = (enum record_kind)(flags >> 41 & 3);
     return 0;
 }
 
@@ -172,6 +179,7 @@ static void json_who_and_what(struct text *out, const struct record *record, uin
     json_string(out, "tenant", record->tenant);
     json_string(out, "host", record->host);
     json_number(out, "port", record->port);
+    json_string(out, "kind", span_text(kind_words[record->kind]));
     json_string(out, "method", record->method);
     json_string(out, "path", record->path);
 }
@@ -202,7 +210,7 @@ int record_json(const struct record *record, uint64_t seq, unsigned worker, cons
     struct text hex;
     size_t start = out->len;
 
-    ENSURE(record->verdict <= RECORD_ERROR && record->status >= 0);
+    ENSURE(record->verdict <= RECORD_ERROR && record->kind <= RECORD_TCP && record->status >= 0);
     json_who_and_what(out, record, seq);
     json_outcome(out, record, worker);
     text_addf(out, ",\"prev\":\"%.64s\"", prev);

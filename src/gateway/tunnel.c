@@ -10,6 +10,7 @@
 
 #include "base/text.h"
 #include "gateway/inspect.h"
+#include "gateway/pass.h"
 #include "gateway/reply.h"
 #include "gateway/tunnel_join.h"
 #include "gateway/tunnel_pump.h"
@@ -31,8 +32,10 @@ static const unsigned state_next[] = {
     [TUNNEL_JOIN] = 1u << TUNNEL_AUTH | 1u << TUNNEL_DRAIN | 1u << TUNNEL_CLOSED,
     [TUNNEL_AUTH] = 1u << TUNNEL_HELLO | 1u << TUNNEL_DRAIN | 1u << TUNNEL_CLOSED,
     [TUNNEL_HELLO] = 1u << TUNNEL_REACH | 1u << TUNNEL_DRAIN | 1u << TUNNEL_CLOSED,
-    [TUNNEL_REACH] = 1u << TUNNEL_INSPECT | 1u << TUNNEL_DRAIN | 1u << TUNNEL_CLOSED,
+    [TUNNEL_REACH] =
+        1u << TUNNEL_INSPECT | 1u << TUNNEL_PASS | 1u << TUNNEL_DRAIN | 1u << TUNNEL_CLOSED,
     [TUNNEL_INSPECT] = 1u << TUNNEL_DRAIN | 1u << TUNNEL_CLOSED,
+    [TUNNEL_PASS] = 1u << TUNNEL_DRAIN | 1u << TUNNEL_CLOSED,
     [TUNNEL_DRAIN] = 1u << TUNNEL_CLOSED,
     [TUNNEL_CLOSED] = 0,
 };
@@ -70,13 +73,30 @@ static void stream_closed(struct stream *stream)
     worker_check_drained(worker);
 }
 
+/* What carried the payload. */
+static void carrier_free(struct tunnel *tunnel)
+{
+    if (tunnel->inspect != NULL)
+        inspect_free(tunnel->inspect);
+    tunnel->inspect = NULL;
+    if (tunnel->pass != NULL)
+        pass_free(tunnel->pass);
+    tunnel->pass = NULL;
+}
+
+static void carrier_abort(struct tunnel *tunnel, const struct err *err)
+{
+    if (tunnel->inspect != NULL)
+        inspect_abort(tunnel->inspect, err);
+    if (tunnel->pass != NULL)
+        pass_abort(tunnel->pass, err);
+}
+
 static void parts_release(struct tunnel *tunnel)
 {
     struct worker *worker = tunnel->worker;
 
-    if (tunnel->inspect != NULL)
-        inspect_free(tunnel->inspect);
-    tunnel->inspect = NULL;
+    carrier_free(tunnel);
     if (tunnel->reaching != NULL)
         origin_close(tunnel->reaching);
     tunnel->reaching = NULL;
@@ -114,8 +134,7 @@ void tunnel_abort(struct tunnel *tunnel, const struct err *err)
     if (tunnel->state == TUNNEL_CLOSED)
         return;
     log_debug("tunnel %llu: %s", (unsigned long long)tunnel->number, err->text);
-    if (tunnel->inspect != NULL)
-        inspect_abort(tunnel->inspect, err);
+    carrier_abort(tunnel, err);
     tunnel_close(tunnel, 0);
 }
 
@@ -125,6 +144,15 @@ void tunnel_finish(struct tunnel *tunnel)
         return;
     tunnel_send_close(tunnel, 1000, "");
     tunnel_enter(tunnel, TUNNEL_DRAIN);
+}
+
+static enum record_kind kind_of(const struct decision *decision)
+{
+    if (decision->verdict != VERDICT_ALLOW || decision->rule == NULL)
+        return RECORD_REFUSED;
+    if (decision->rule->action == RULE_PASS)
+        return RECORD_PASS;
+    return decision->rule->action == RULE_TCP ? RECORD_TCP : RECORD_INSPECT;
 }
 
 void tunnel_record(const struct tunnel *tunnel, struct record *record)
@@ -138,6 +166,7 @@ void tunnel_record(const struct tunnel *tunnel, struct record *record)
         .generation = tunnel->worker->role.config.policy.generation,
         .host = target_host_span(&tunnel->host),
         .port = tunnel->port,
+        .kind = kind_of(&tunnel->decision),
     };
     if (session != NULL) {
         record->session = session_id(session);
@@ -216,6 +245,9 @@ static void deadline_expired(struct loop_deadline *deadline)
     case TUNNEL_INSPECT:
         inspect_expired(tunnel->inspect);
         break;
+    case TUNNEL_PASS:
+        pass_expired(tunnel->pass);
+        break;
     case TUNNEL_DRAIN:
     case TUNNEL_CLOSED:
         tunnel_close(tunnel, 0);
@@ -233,10 +265,7 @@ static int drain_step(struct tunnel *tunnel)
     tunnel->payload = span_of(NULL, 0);
     tunnel->frame = span_of(NULL, 0);
     tunnel->held = 0;
-    if (tunnel->inspect != NULL) {
-        inspect_free(tunnel->inspect);
-        tunnel->inspect = NULL;
-    }
+    carrier_free(tunnel);
     buf_consume(tunnel_in(tunnel), buf_len(tunnel_in(tunnel)));
     if (!buf_is_empty(&tunnel->out) || !buf_is_empty(out))
         return 0;
@@ -262,6 +291,8 @@ static int tunnel_step(struct tunnel *tunnel, struct err *err)
         return tunnel_reach_step(tunnel, err);
     case TUNNEL_INSPECT:
         return inspect_pump(tunnel->inspect, err);
+    case TUNNEL_PASS:
+        return pass_pump(tunnel->pass, err);
     case TUNNEL_DRAIN:
         return drain_step(tunnel);
     case TUNNEL_CLOSED:
@@ -280,8 +311,7 @@ static void protocol_fail(struct tunnel *tunnel, const struct err *err)
         tunnel_close(tunnel, 0);
         return;
     }
-    if (tunnel->inspect != NULL)
-        inspect_abort(tunnel->inspect, err);
+    carrier_abort(tunnel, err);
     if (tunnel->state == TUNNEL_HELLO && code != 1009)
         refusal_write(tunnel, err);
     tunnel_send_close(tunnel, code, err_reason(err->code));
@@ -292,10 +322,8 @@ static void peer_gone(struct tunnel *tunnel)
 {
     struct err err;
 
-    if (tunnel->inspect != NULL) {
-        (void)err_set(&err, ERR_CLOSED, "the client has closed its connection");
-        inspect_abort(tunnel->inspect, &err);
-    }
+    (void)err_set(&err, ERR_CLOSED, "the client has closed its connection");
+    carrier_abort(tunnel, &err);
     tunnel_finish(tunnel);
 }
 
@@ -314,8 +342,8 @@ static int pump_round(struct tunnel *tunnel)
     }
     if (stepped < 0)
         protocol_fail(tunnel, &err);
-    else if (tunnel->peer_closed && tunnel->payload.len == 0 && tunnel->frame.len == 0 &&
-             pulled == 0 && stepped == 0)
+    else if (tunnel->peer_closed && tunnel->state != TUNNEL_PASS && tunnel->payload.len == 0 &&
+             tunnel->frame.len == 0 && pulled == 0 && stepped == 0)
         peer_gone(tunnel);
     if (tunnel->state == TUNNEL_CLOSED)
         return 0;
@@ -344,6 +372,8 @@ static void tunnel_run(struct loop_task *task)
     tunnel_want(tunnel);
     if (tunnel->inspect != NULL)
         inspect_want(tunnel->inspect);
+    if (tunnel->pass != NULL)
+        pass_want(tunnel->pass);
 }
 
 static void tunnel_setup(struct tunnel *tunnel)

@@ -16,21 +16,23 @@
 
 struct inspect;
 struct listener;
+struct pass;
 struct worker;
 
 /*
  * One WebSocket from a relay, carrying one CONNECT:
  *
- *   net_in -> [outer TLS] -> in -> WebSocket -> chunk -> payload -> hello, then inspect
- *   net_out <- [outer TLS] <- out <- envelopes <- answer, then inspect
+ *   net_in -> [outer TLS] -> in -> WebSocket -> chunk -> payload -> hello, then inspect or pass
+ *   net_out <- [outer TLS] <- out <- envelopes <- answer, then inspect or pass
  */
 #define TUNNEL_STATES(X) /* name, deadline in ms, ends when ... */                                 \
     X(JOIN, timeouts->handshake_ms, "the upgrade request is complete")                             \
     X(AUTH, timeouts->auth_ms, "the vault has answered")                                           \
     X(HELLO, timeouts->hello_ms, "the first message is complete")                                  \
     X(REACH, timeouts->resolve_ms + timeouts->connect_ms + timeouts->origin_handshake_ms + 1000,   \
-      "the origin is connected and verified")                                                      \
+      "the origin is connected and, where the tunnel is inspected, verified")                      \
     X(INSPECT, 0, "either side has ended; the states of inspect.h have the deadlines")             \
+    X(PASS, 0, "both sides have ended; the states of pass.h have the deadlines")                   \
     X(DRAIN, TUNNEL_DRAIN_MS, "everything is written and the peer has closed")                     \
     X(CLOSED, 0, "the loop has reaped it")
 
@@ -76,6 +78,7 @@ struct tunnel {
     struct span payload; /* rest of a chunk's payload, in it */
     size_t held;         /* bytes of the input queue that these lie in */
     int peer_closed;     /* a close frame came, or the stream ended */
+    uint16_t close_code; /* of the close frame that came; 0: none */
     int close_sent;
     int is_websocket; /* 101 was sent */
     int shut;         /* our FIN was sent */
@@ -91,6 +94,7 @@ struct tunnel {
     struct err reach_err;
     int reach_done;
     struct inspect *inspect; /* owned */
+    struct pass *pass;       /* owned */
 };
 
 /* Takes fd. */

@@ -6,6 +6,7 @@
 #include "gateway/tunnel_join.h"
 
 #include "gateway/inspect.h"
+#include "gateway/pass.h"
 #include "gateway/reply.h"
 #include "gateway/tunnel_pump.h"
 #include "gateway/worker.h"
@@ -192,6 +193,10 @@ static int reach_start(struct tunnel *tunnel, struct err *err)
 {
     struct origin *origin;
 
+    if (tunnel->decision.rule->action != RULE_ALLOW) {
+        tunnel->pass = pass_open(tunnel, err);
+        return tunnel->pass == NULL ? -1 : 0;
+    }
     tunnel->reach = (struct origin_user){
         .on_open = reached,
         .on_ready = reached_ready,
@@ -222,12 +227,8 @@ static int hello_check(struct tunnel *tunnel, const struct hello *hello, struct 
                        "Proxy-Authorization is not that of the session of this tunnel");
     decide_connect(&tunnel->worker->role.config.policy, &tunnel->host, tunnel->port,
                    &tunnel->decision);
-    if (tunnel->decision.verdict == VERDICT_ALLOW && tunnel->decision.rule->action == RULE_ALLOW)
-        return 0;
     if (tunnel->decision.verdict == VERDICT_ALLOW)
-        return err_set(err, ERR_POLICY, "rule %.*s is for tunnels that are not inspected",
-                       (int)tunnel->decision.rule->name.len,
-                       (const char *)tunnel->decision.rule->name.ptr);
+        return 0;
     if (tunnel->decision.rule == NULL)
         return err_set(err, ERR_POLICY, "no rule of the policy allows %.60s:%u", tunnel->host.name,
                        tunnel->port);
@@ -293,6 +294,8 @@ int tunnel_reach_step(struct tunnel *tunnel, struct err *err)
         tunnel_refuse(tunnel, &tunnel->reach_err);
         return 1;
     }
+    if (tunnel->pass != NULL)
+        return pass_start(tunnel->pass, err);
     tunnel->inspect = inspect_new(tunnel, &bad);
     if (tunnel->inspect == NULL) {
         tunnel_refuse(tunnel, &bad);

@@ -8,6 +8,7 @@
 #include "gateway/tunnel_pump.h"
 
 #include "gateway/inspect.h"
+#include "gateway/pass.h"
 #include "gateway/worker.h"
 #include "os/log.h"
 
@@ -29,7 +30,8 @@ static bool holds_nothing(const struct tunnel *tunnel)
 {
     return buf_is_empty(&tunnel->net_in) && buf_is_empty(&tunnel->net_out) &&
            buf_is_empty(&tunnel->clear_in) && buf_is_empty(&tunnel->out) &&
-           (tunnel->inspect == NULL || inspect_holds_nothing(tunnel->inspect));
+           (tunnel->inspect == NULL || inspect_holds_nothing(tunnel->inspect)) &&
+           (tunnel->pass == NULL || pass_holds_nothing(tunnel->pass));
 }
 
 bool tunnel_may_read(struct tunnel *tunnel)
@@ -86,13 +88,14 @@ static void event_handle(struct tunnel *tunnel, const struct ws_event *event, st
         break;
     case WS_EVENT_PING:
         /* A pong that finds no room is left out: the next ping gets one (RFC 6455 5.5.3). */
-        if (buf_free_len(&tunnel->out) > 2 * TLS_RECORD_MAX)
+        if (buf_free_len(&tunnel->out) > 2 * TLS_RECORD_MAX && !tunnel->close_sent)
             *result = ws_frame_send_control(&tunnel->out, WS_PONG, event->data, NULL, err);
         break;
     case WS_EVENT_PONG:
         break;
     case WS_EVENT_CLOSE:
         tunnel->peer_closed = 1;
+        tunnel->close_code = event->close_code;
         break;
     }
 }

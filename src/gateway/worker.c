@@ -157,9 +157,11 @@ static void keepalive_due(struct loop_deadline *deadline)
     for (struct list_node *node = worker->tunnels.first; node != NULL; node = node->next) {
         struct tunnel *tunnel = node->item;
 
-        if (tunnel->state != TUNNEL_REACH && tunnel->state != TUNNEL_INSPECT)
+        if (tunnel->state != TUNNEL_REACH && tunnel->state != TUNNEL_INSPECT &&
+            tunnel->state != TUNNEL_PASS)
             continue;
-        if (worker->loop.now_ms - tunnel->spoke_ms < KEEPALIVE_MS || !buf_is_empty(&tunnel->out))
+        if (worker->loop.now_ms - tunnel->spoke_ms < KEEPALIVE_MS || !buf_is_empty(&tunnel->out) ||
+            tunnel->close_sent)
             continue;
         if (envelope_send(&tunnel->out, span_of(NULL, 0), NULL, &err) == 0)
             tunnel_wake(tunnel);

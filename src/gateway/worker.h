@@ -48,6 +48,7 @@ struct worker {
     struct pool arena_blocks; /* of LIMIT_ARENA_BLOCK */
     struct pool tunnel_pool;
     struct pool inspect_pool;
+    struct pool pass_pool;
     struct pool origin_pool;
     struct pool dial_pool;
     struct pool session_pool;

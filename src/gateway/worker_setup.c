@@ -8,6 +8,7 @@
 #include "gateway/inspect.h"
 #include "gateway/origin.h"
 #include "gateway/origin_dial.h"
+#include "gateway/pass.h"
 #include "gateway/tunnel.h"
 #include "os/file.h"
 #include "os/ipc.h"
@@ -123,6 +124,7 @@ static int pools_setup(struct worker *worker, struct err *err)
     pool_init(&worker->arena_blocks, LIMIT_ARENA_BLOCK, 4 * tunnels, KEEP_ITEMS);
     pool_init(&worker->tunnel_pool, sizeof(struct tunnel), tunnels + WORKER_EXCESS, KEEP_ITEMS);
     pool_init(&worker->inspect_pool, sizeof(struct inspect), tunnels, KEEP_ITEMS);
+    pool_init(&worker->pass_pool, sizeof(struct pass), tunnels, KEEP_ITEMS);
     pool_init(&worker->origin_pool, sizeof(struct origin), tunnels + limits->origins_idle,
               KEEP_ITEMS);
     pool_init(&worker->dial_pool, origin_dial_size(), tunnels, 16);

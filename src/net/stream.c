@@ -51,36 +51,40 @@ static int fail_io(int sys, const char *what, struct err *err)
     }
 }
 
-ssize_t stream_pull(struct stream *stream, struct buf *in, struct err *err)
+ssize_t stream_pull_room(struct stream *stream, struct room room, struct err *err)
 {
-    struct room room;
     ssize_t len;
 
     ENSURE(stream->is_open);
-    if (!stream->can_read || stream->has_ended || buf_free_len(in) == 0)
+    if (!stream->can_read || stream->has_ended || room.len == 0)
         return 0;
-    room = buf_reserve(in, num_min(PULL_WANTED, buf_free_len(in)));
-    if (room.len == 0) {
-        buf_commit(in, 0);
-        return 0;
-    }
     do {
         len = recv(stream->watch.fd, room.ptr, room.len, MSG_DONTWAIT);
     } while (len < 0 && errno == EINTR);
-    int sys = errno;
-
-    buf_commit(in, len > 0 ? (size_t)len : 0);
-    if (len < 0 && sys == EAGAIN) {
+    if (len < 0 && errno == EAGAIN) {
         stream->can_read = 0;
         return 0;
     }
     if (len < 0)
-        return fail_io(sys, "receive", err);
+        return fail_io(errno, "receive", err);
     if (len == 0)
         stream->has_ended = 1;
     if ((size_t)len < room.len)
         stream->can_read = 0;
     stream->bytes_in += (uint64_t)len;
+    return len;
+}
+
+ssize_t stream_pull(struct stream *stream, struct buf *in, struct err *err)
+{
+    struct room room;
+    ssize_t len;
+
+    if (!stream->can_read || stream->has_ended || buf_free_len(in) == 0)
+        return 0;
+    room = buf_reserve(in, num_min(PULL_WANTED, buf_free_len(in)));
+    len = stream_pull_room(stream, room, err);
+    buf_commit(in, len > 0 ? (size_t)len : 0);
     return len;
 }
 
@@ -126,6 +130,16 @@ ssize_t stream_push(struct stream *stream, struct buf *out, struct err *err)
     if (len > 0)
         buf_consume(out, (size_t)len);
     return len;
+}
+
+ssize_t stream_push_span(struct stream *stream, struct span bytes, struct err *err)
+{
+    struct iovec iov = {.iov_base = (void *)(uintptr_t)bytes.ptr, .iov_len = bytes.len};
+
+    ENSURE(stream->is_open);
+    if (!stream->can_write || bytes.len == 0)
+        return 0;
+    return iov_send(stream, &iov, 1, err);
 }
 
 ssize_t stream_push_two(struct stream *stream, struct buf *first, struct buf *second,

@@ -35,8 +35,14 @@ int stream_open(struct stream *stream, struct loop *loop, int fd, void (*on_read
  */
 ssize_t stream_pull(struct stream *stream, struct buf *in, struct err *err);
 
+/* The same into memory of the caller; `room` may be empty. */
+ssize_t stream_pull_room(struct stream *stream, struct room room, struct err *err);
+
 /* send() as much of `out` as the socket takes. Bytes written, 0, or -1: ERR_CLOSED, ERR_SYSTEM. */
 ssize_t stream_push(struct stream *stream, struct buf *out, struct err *err);
+
+/* The same from memory of the caller, who drops what was written. */
+ssize_t stream_push_span(struct stream *stream, struct span bytes, struct err *err);
 
 /* Two queues in one system call, `first` before `second`. */
 ssize_t stream_push_two(struct stream *stream, struct buf *first, struct buf *second,

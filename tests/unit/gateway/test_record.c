@@ -25,6 +25,7 @@ static struct record record_usual(void)
         .tenant = span_text("default"),
         .host = span_text("api.example.com"),
         .port = 443,
+        .kind = RECORD_INSPECT,
         .method = span_text("POST"),
         .path = span_text("/v1/series?a=b"),
         .verdict = RECORD_ALLOW,
@@ -77,7 +78,8 @@ TEST(record_line_is_this_byte_for_byte)
     int head = snprintf(
         expected, sizeof expected,
         "{\"seq\":7,\"time\":\"2026-11-23T19:05:11.123Z\",\"mono_ms\":5000,\"session\":\"es_1\","
-        "\"tenant\":\"default\",\"host\":\"api.example.com\",\"port\":443,\"method\":\"POST\","
+        "\"tenant\":\"default\",\"host\":\"api.example.com\",\"port\":443,\"kind\":\"inspect\","
+        "\"method\":\"POST\","
         "\"path\":\"/v1/series?a=b\",\"decision\":\"allow\",\"rule\":\"metrics\","
         "\"credential\":\"dd-api-key\",\"status\":202,\"reason\":\"\",\"detail\":\"\","
         "\"address\":\"93.184.216.34:443\",\"bytes_in\":12,\"bytes_out\":34,\"ms\":56,"
@@ -99,10 +101,11 @@ TEST(record_line_is_this_byte_for_byte)
 
 TEST(record_line_parses_with_every_field)
 {
-    static const char *const keys[] = {
-        "seq",      "time",      "mono_ms",  "session",    "tenant", "host",   "port",   "method",
-        "path",     "rule",      "decision", "credential", "status", "reason", "detail", "address",
-        "bytes_in", "bytes_out", "ms",       "worker",     "tunnel", "policy", "prev",   "hash"};
+    static const char *const keys[] = {"seq",    "time",     "mono_ms",    "session",   "tenant",
+                                       "host",   "port",     "method",     "kind",      "path",
+                                       "rule",   "decision", "credential", "status",    "reason",
+                                       "detail", "address",  "bytes_in",   "bytes_out", "ms",
+                                       "worker", "tunnel",   "policy",     "prev",      "hash"};
     struct record record = record_usual();
     char hash[65];
     json_t *root = line_parse(line_write(&record, 1, zeros, hash));
@@ -138,6 +141,7 @@ TEST(record_comes_back_as_it_was_written)
     CHECK_INT(back.bytes_out, 34);
     CHECK_INT(back.ms, 56);
     CHECK_INT(back.cut, 0);
+    CHECK_INT(back.kind, RECORD_INSPECT);
     CHECK_SPAN(back.session, "es_1");
     CHECK_SPAN(back.tenant, "default");
     CHECK_SPAN(back.host, "api.example.com");
@@ -148,6 +152,31 @@ TEST(record_comes_back_as_it_was_written)
     CHECK_SPAN(back.reason, "policy_denied");
     CHECK_SPAN(back.detail, "no rule matches");
     CHECK_SPAN(back.address, "93.184.216.34:443");
+}
+
+TEST(record_tells_what_was_inspected_from_what_was_not)
+{
+    static const char *const words[] = {"", "inspect", "pass", "tcp"};
+
+    for (int kind = RECORD_REFUSED; kind <= RECORD_TCP; kind++) {
+        struct record record = record_usual();
+        struct record back;
+        struct text out;
+        struct err err;
+        char hash[65];
+        json_t *root;
+
+        record.kind = (enum record_kind)kind;
+        record.cut = kind & 1;
+        text_init(&out, binary_memory, sizeof binary_memory);
+        record_write(&record, &out);
+        CHECK_INT(record_read(text_span(&out), &back, &err), 0);
+        CHECK_INT(back.kind, kind);
+        CHECK_INT(back.cut, kind & 1);
+        root = line_parse(line_write(&back, 1, zeros, hash));
+        CHECK_STR(json_string_value(json_object_get(root, "kind")), words[kind]);
+        json_decref(root);
+    }
 }
 
 /* The longest of everything, each byte six in JSON: still one line, and it says that it is cut. */
@@ -286,6 +315,7 @@ int main(void)
         TEST_OF(record_line_is_this_byte_for_byte),
         TEST_OF(record_line_parses_with_every_field),
         TEST_OF(record_comes_back_as_it_was_written),
+        TEST_OF(record_tells_what_was_inspected_from_what_was_not),
         TEST_OF(record_cuts_what_is_too_long_and_says_so),
         TEST_OF(record_lines_of_hostile_bytes_all_parse),
         TEST_OF(record_refuses_what_is_not_one),

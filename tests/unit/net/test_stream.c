@@ -126,6 +126,45 @@ TEST(stream_pull_without_a_block_reads_nothing)
     CHECK_INT(stream_pull(&stream, &buf, &err), 1);
 }
 
+TEST(stream_pull_room_reads_into_memory_of_the_caller)
+{
+    uint8_t memory[8];
+    struct room room = {.ptr = memory, .len = sizeof memory};
+
+    peer_writes("hello again");
+    CHECK_INT(stream_pull_room(&stream, (struct room){.ptr = NULL, .len = 0}, &err), 0);
+    CHECK_INT(stream_pull_room(&stream, room, &err), 8);
+    CHECK_SPAN(span_of(memory, 8), "hello ag");
+    CHECK_INT(stream.can_read, 1);
+    CHECK_INT(stream_pull_room(&stream, room, &err), 3);
+    CHECK_SPAN(span_of(memory, 3), "ain");
+    CHECK_INT(stream.can_read, 0);
+    CHECK_INT(stream.bytes_in, 11);
+    (void)close(peer);
+    peer = -1;
+    wait_for(LOOP_READ);
+    CHECK_INT(stream_pull_room(&stream, room, &err), 0);
+    CHECK_INT(stream.has_ended, 1);
+}
+
+TEST(stream_push_span_says_how_much_was_taken)
+{
+    static uint8_t bytes[16 << 20];
+    char got[8];
+    ssize_t first = stream_push_span(&stream, span_text("hello"), &err);
+    ssize_t sent;
+
+    CHECK_INT(first, 5);
+    CHECK_INT(read(peer, got, sizeof got), 5);
+    CHECK(memcmp(got, "hello", 5) == 0);
+    CHECK_INT(stream_push_span(&stream, span_of(NULL, 0), &err), 0);
+    sent = stream_push_span(&stream, span_of(bytes, sizeof bytes), &err);
+    CHECK(sent > 0 && (size_t)sent < sizeof bytes);
+    CHECK_INT(stream.can_write, 0);
+    CHECK_INT(stream_push_span(&stream, span_of(bytes, sizeof bytes), &err), 0);
+    CHECK_INT(stream.bytes_out, 5 + sent);
+}
+
 /* I9 */
 TEST(stream_end_comes_after_the_bytes_before_it)
 {
@@ -338,6 +377,8 @@ TEST_MAIN(STREAM_TEST(stream_pull_takes_what_is_there),
           STREAM_TEST(stream_pull_of_nothing_gives_the_block_back),
           STREAM_TEST(stream_pull_stops_at_a_full_queue_and_loses_nothing),
           STREAM_TEST(stream_pull_without_a_block_reads_nothing),
+          STREAM_TEST(stream_pull_room_reads_into_memory_of_the_caller),
+          STREAM_TEST(stream_push_span_says_how_much_was_taken),
           STREAM_TEST(stream_end_comes_after_the_bytes_before_it),
           STREAM_TEST(stream_push_sends_until_the_socket_is_full_then_waits),
           STREAM_TEST(stream_push_of_nothing_does_nothing),
