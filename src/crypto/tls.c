@@ -21,6 +21,7 @@
 
 #include "base/num.h"
 #include "crypto/library.h"
+#include "crypto/tls_alpn.h"
 #include "crypto/tls_verdict.h"
 
 #define RECORD_OVERHEAD (TLS_RECORD_MAX - TLS_RECORD)
@@ -90,7 +91,7 @@ static int tls_init(struct tls *tls, struct tls_context *context, struct err *er
 {
     BIO *bio;
 
-    *tls = (struct tls){.state = TLS_SHAKING};
+    *tls = (struct tls){.state = TLS_SHAKING, .alpn = TLS_ALPN_H1};
     if (bio_setup(err) < 0)
         return -1;
     tls->ssl = SSL_new(context->ssl);
@@ -103,6 +104,10 @@ static int tls_init(struct tls *tls, struct tls_context *context, struct err *er
     BIO_set_data(bio, tls);
     BIO_set_init(bio, 1);
     SSL_set_bio(tls->ssl, bio, bio);
+    if (SSL_set_app_data(tls->ssl, tls) != 1) {
+        tls_fini(tls);
+        return library_err(err, ERR_MEMORY, "no memory for a TLS connection");
+    }
     return 0;
 }
 
@@ -181,20 +186,6 @@ static int step_failed(struct tls *tls, int result, const char *what, struct err
     }
 }
 
-/* A server may choose nothing, or what was offered; OpenSSL 3.0 does not check that (H8). */
-static int alpn_check(struct tls *tls, struct err *err)
-{
-    static const char http11[] = "http/1.1";
-    const unsigned char *name = NULL;
-    unsigned int len = 0;
-
-    SSL_get0_alpn_selected(tls->ssl, &name, &len);
-    if (len == 0 || span_equal(span_of(name, len), span_text(http11)))
-        return 0;
-    tls->state = TLS_FAILED;
-    return err_set(err, ERR_TLS, "the server chose a protocol that was not offered");
-}
-
 static int tls_shake(struct tls *tls, struct err *err)
 {
     int result = SSL_do_handshake(tls->ssl);
@@ -202,7 +193,7 @@ static int tls_shake(struct tls *tls, struct err *err)
     if (result != 1)
         return step_failed(tls, result, "TLS handshake", err);
     tls->state = TLS_OPEN;
-    return tls->verifies ? alpn_check(tls, err) : 0;
+    return tls->verifies ? tls_alpn_check(tls, err) : 0;
 }
 
 /* One record, or what fits of it. 1 if there may be more, 0 if not, -1. */

@@ -21,11 +21,18 @@ enum tls_state {
     TLS_FAILED, /* after any error */
 };
 
+/* What a connection carries, by ALPN; one or a set of them. */
+enum tls_alpn {
+    TLS_ALPN_H1 = 1,
+    TLS_ALPN_H2 = 2,
+};
+
 struct tls {
     void *ssl; /* owned, private */
     enum tls_state state;
     struct span in;     /* private: what the library may read now */
     struct buf *sealed; /* private: where it may write now */
+    unsigned alpn;      /* private: a set of enum tls_alpn, allowed or offered */
     int verifies;       /* private: a client that checks the peer */
     int starved;        /* private: the queue's pool had no block left */
     char alert[48];     /* words of a fatal alert the peer sent, or empty */
@@ -41,6 +48,23 @@ int tls_init_client(struct tls *tls, struct tls_context *context, const struct h
                     struct err *err);
 
 /* `tls` stays where it is until tls_fini(); `context` outlives it. */
+
+/*
+ * The protocols that a server takes, a set of enum tls_alpn which has TLS_ALPN_H1 in it; that
+ * alone if this is not called. Of what the client offers "h2" is chosen if it is allowed, else
+ * "http/1.1", else "http/1.0"; nothing of these ends in the alert no_application_protocol.
+ * Before the first tls_feed().
+ */
+void tls_allow_alpn(struct tls *tls, unsigned allowed);
+
+/*
+ * The same for a client: what it offers, in place of what its context says. A server that chooses
+ * anything else is refused. Before the first tls_feed(). ERR_MEMORY.
+ */
+int tls_offer_alpn(struct tls *tls, unsigned offered, struct err *err);
+
+/* What was negotiated, once TLS_OPEN: TLS_ALPN_H1 also if nothing was said. */
+enum tls_alpn tls_alpn(const struct tls *tls);
 
 /* Safe on a zeroed struct and twice. */
 void tls_fini(struct tls *tls);

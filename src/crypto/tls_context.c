@@ -8,12 +8,11 @@
 #include "base/pool.h"
 #include "crypto/digest.h"
 #include "crypto/library.h"
+#include "crypto/tls_alpn.h"
 #include "crypto/tls_remote.h"
 
 #define SECURITY_LEVEL 2 /* 112 bits: no SHA-1 signatures, no RSA keys under 2048 bits */
 #define CHAIN_DEPTH    10
-
-static const char http11[] = "http/1.1";
 
 static int settings_apply(SSL_CTX *ssl)
 {
@@ -68,38 +67,6 @@ void tls_context_free(struct tls_context *context)
     pool_block_free(context);
 }
 
-/* The name of `protocol` in the client's list (RFC 7301 section 3.1), or an empty span. */
-static struct span alpn_find(struct span list, const char *protocol)
-{
-    while (list.len > 0) {
-        size_t len = list.ptr[0];
-
-        if (len > list.len - 1)
-            break;
-        if (span_equal(span_first(span_from(list, 1), len), span_text(protocol)))
-            return span_of(list.ptr + 1, len);
-        list = span_from(list, 1 + len);
-    }
-    return span_of(NULL, 0);
-}
-
-/* Only called if the client offers ALPN at all; OpenSSL has checked the shape of `in`. */
-static int alpn_choose(SSL *ssl, const unsigned char **out, unsigned char *out_len,
-                       const unsigned char *in, unsigned int in_len, void *unused)
-{
-    struct span chosen = alpn_find(span_of(in, in_len), http11);
-
-    (void)ssl;
-    (void)unused;
-    if (chosen.len == 0)
-        chosen = alpn_find(span_of(in, in_len), "http/1.0");
-    if (chosen.len == 0)
-        return SSL_TLSEXT_ERR_ALERT_FATAL; /* becomes no_application_protocol */
-    *out = chosen.ptr;
-    *out_len = (unsigned char)chosen.len;
-    return SSL_TLSEXT_ERR_OK;
-}
-
 struct tls_context *tls_context_new_inspect(struct err *err)
 {
     struct tls_context *context = context_new(TLS_server_method(), err);
@@ -107,7 +74,7 @@ struct tls_context *tls_context_new_inspect(struct err *err)
     if (context == NULL)
         return NULL;
     context->role = TLS_ROLE_INSPECT;
-    SSL_CTX_set_alpn_select_cb(context->ssl, alpn_choose, NULL);
+    SSL_CTX_set_alpn_select_cb(context->ssl, tls_alpn_choose, NULL);
     return context;
 }
 
@@ -149,7 +116,7 @@ struct tls_context *tls_context_new_listener(struct span chain_pem, struct span 
     if (context == NULL)
         return NULL;
     context->role = TLS_ROLE_LISTENER;
-    SSL_CTX_set_alpn_select_cb(context->ssl, alpn_choose, NULL);
+    SSL_CTX_set_alpn_select_cb(context->ssl, tls_alpn_choose, NULL);
     if (chain_load(context->ssl, chain_pem, err) < 0)
         goto fail;
     if (sign != NULL) {

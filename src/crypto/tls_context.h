@@ -13,14 +13,14 @@
  */
 struct tls_context;
 
-/* Towards the client inside a tunnel: the leaf is given per connection. No tickets. ALPN http/1.1
- * is chosen if offered, else http/1.0; others alone are an alert no_application_protocol. */
+/* Towards the client inside a tunnel: the leaf is given per connection, and what ALPN may choose
+ * (tls_allow_alpn). No tickets. */
 struct tls_context *tls_context_new_inspect(struct err *err);
 
 /*
  * A listener with a certificate chain (PEM), leaf first. Its private key stays elsewhere: `sign`
  * (copied) is asked for a signature over what the handshake needs signed. `key_pem` may be given
- * instead for tests and for the relay's peers; exactly one of the two. ALPN as for inspect.
+ * instead for tests and for the relay's peers; exactly one of the two. ALPN is for HTTP/1.
  */
 struct tls_sign {
     /*
@@ -41,8 +41,9 @@ struct tls_context *tls_context_new_listener(struct span chain_pem, struct span 
 
 /*
  * Towards a server that is verified against `roots` (taken by reference count, may be freed after).
- * `alpn` is one protocol ("http/1.1") or NULL; a server that chooses another is refused. No
- * resumption: every connection is verified in full. Here P-384 is offered too, last.
+ * `alpn` is what connections offer if tls_offer_alpn() says nothing else: one protocol
+ * ("http/1.1") or NULL. A server that chooses another is refused. No resumption: every connection
+ * is verified in full. Here P-384 is offered too, last.
  */
 struct tls_context *tls_context_new_client(const struct bundle_roots *roots, const char *alpn,
                                            struct err *err);
