@@ -42,6 +42,13 @@ struct parent_proxy {
 int parent_proxy_read(struct parent_proxy *proxy, char *const *envp, const struct endpoint *gateway,
                       struct err *err);
 
+/*
+ * The proxy that a client of these variables uses for https, whatever the host; `option` (may be
+ * NULL) goes before them. ERR_CONFIG, also when there is none; the words are as above.
+ */
+int parent_proxy_find(struct parent_proxy *proxy, const char *option, char *const *envp,
+                      struct err *err);
+
 /* Whether `list` (NO_PROXY) covers `host`: exact, domain suffix at a dot, IPv4 CIDR, or "*". */
 int parent_proxy_list_has(struct span list, const struct host *host);
 

@@ -23,6 +23,7 @@ static const char overview[] =
     "  exeat run [options] [--] CMD...   start the relay, run CMD with it, stop the relay\n"
     "  exeat relay [options]             the relay alone, until SIGTERM\n"
     "  exeat env [options]               the environment of a running relay\n"
+    "  exeat connect HOST PORT           stdin and stdout to HOST:PORT, for ssh's ProxyCommand\n"
     "  exeat --version | --help\n"
     "\n"
     "The relay starts only when four gates are open (profile exeat; see exeat(1) for ccr):\n"
@@ -64,6 +65,17 @@ static const char of_env[] =
     "  --state-dir DIR              the state directory itself\n"
     "  --log LEVEL                  error, warning (default), info, debug\n";
 
+static const char of_connect[] =
+    "exeat connect [options] HOST PORT\n"
+    "\n"
+    "Carry standard input and output to HOST:PORT through the relay, for programs that know no\n"
+    "proxy, for example\n"
+    "  ssh -o ProxyCommand='exeat connect %h %p' git@git.example\n"
+    "Exit 0 when the connection ended in order; 1 with one line that says why it was refused.\n"
+    "\n"
+    "  --proxy URL           http://host:port (https_proxy, HTTPS_PROXY)\n"
+    "  --log LEVEL           error, warning (default), info, debug\n";
+
 const char *help_text(enum options_command command)
 {
     switch (command) {
@@ -73,6 +85,8 @@ const char *help_text(enum options_command command)
         return of_relay;
     case OPTIONS_ENV:
         return of_env;
+    case OPTIONS_CONNECT:
+        return of_connect;
     case OPTIONS_HELP:
     case OPTIONS_VERSION:
     case OPTIONS_ROLE_SETUP:

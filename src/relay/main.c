@@ -10,6 +10,7 @@
 #include "os/file.h"
 #include "os/log.h"
 #include "os/proc.h"
+#include "relay/connect.h"
 #include "relay/gates.h"
 #include "relay/help.h"
 #include "relay/keeper.h"
@@ -225,6 +226,8 @@ int main(int argc, char **argv)
         return output(span_text("exeat " EXEAT_VERSION "\n"));
     case OPTIONS_ENV:
         return env_command(&options);
+    case OPTIONS_CONNECT:
+        return connect_command(&options, environ);
     case OPTIONS_RUN:
     case OPTIONS_RELAY:
         return start_command(&options);

@@ -8,11 +8,13 @@
 #include "base/num.h"
 #include "base/span.h"
 
-#define FOR_RUN   (1u << OPTIONS_RUN)
-#define FOR_RELAY (1u << OPTIONS_RELAY)
-#define FOR_ENV   (1u << OPTIONS_ENV)
-#define FOR_START (FOR_RUN | FOR_RELAY)
-#define FOR_ALL   (FOR_START | FOR_ENV)
+#define FOR_RUN     (1u << OPTIONS_RUN)
+#define FOR_RELAY   (1u << OPTIONS_RELAY)
+#define FOR_ENV     (1u << OPTIONS_ENV)
+#define FOR_CONNECT (1u << OPTIONS_CONNECT)
+#define FOR_START   (FOR_RUN | FOR_RELAY)
+#define FOR_STATE   (FOR_START | FOR_ENV)
+#define FOR_ALL     (FOR_STATE | FOR_CONNECT)
 
 static int profile_read(struct options *options, const char *value, struct err *err)
 {
@@ -72,6 +74,13 @@ static int system_roots_read(struct options *options, const char *value, struct 
     return 0;
 }
 
+static int proxy_read(struct options *options, const char *value, struct err *err)
+{
+    (void)err;
+    options->proxy = value;
+    return 0;
+}
+
 static int port_read(struct options *options, const char *value, struct err *err)
 {
     struct err inner;
@@ -101,17 +110,18 @@ static const struct option_row {
     unsigned commands;
     int (*read)(struct options *options, const char *value, struct err *err);
 } option_rows[] = {
-    {"--profile", FOR_ALL, profile_read},
+    {"--profile", FOR_STATE, profile_read},
     {"--gateway", FOR_START, gateway_read},
     {"--session-id", FOR_START, session_read},
     {"--token-file", FOR_START, token_file_read},
     {"--port", FOR_START, port_read},
-    {"--state-dir", FOR_ALL, state_dir_read},
+    {"--state-dir", FOR_STATE, state_dir_read},
     {"--no-proxy", FOR_START, no_proxy_read},
     {"--gateway-ca", FOR_START, gateway_ca_read},
     {"--system-roots", FOR_START, system_roots_read},
     {"--log", FOR_ALL, log_read},
     {"--format", FOR_ENV, format_read},
+    {"--proxy", FOR_CONNECT, proxy_read},
 };
 
 static const struct option_row *row_find(struct span name)
@@ -153,6 +163,7 @@ static int command_read(struct options *options, const char *word, struct err *e
         {"run", OPTIONS_RUN},
         {"relay", OPTIONS_RELAY},
         {"env", OPTIONS_ENV},
+        {"connect", OPTIONS_CONNECT},
         {"help", OPTIONS_HELP},
         {"--help", OPTIONS_HELP},
         {"-h", OPTIONS_HELP},
@@ -167,7 +178,25 @@ static int command_read(struct options *options, const char *word, struct err *e
             return 0;
         }
     }
-    return err_set(err, ERR_CONFIG, "unknown command %.40s; expected run, relay or env", word);
+    return err_set(err, ERR_CONFIG, "unknown command %.40s; expected run, relay, env or connect",
+                   word);
+}
+
+/* What follows the options. */
+static int arguments_check(const struct options *options, struct err *err)
+{
+    char *const *words = options->program;
+
+    if (options->command == OPTIONS_CONNECT) {
+        if (words[0] == NULL || words[1] == NULL || words[2] != NULL)
+            return err_set(err, ERR_CONFIG, "connect: expected HOST PORT");
+        return 0;
+    }
+    if (options->command == OPTIONS_RUN && words[0] == NULL)
+        return err_set(err, ERR_CONFIG, "run: expected a command to run");
+    if (options->command != OPTIONS_RUN && words[0] != NULL)
+        return err_set(err, ERR_CONFIG, "unexpected argument %.40s", words[0]);
+    return 0;
 }
 
 static int is_help(const char *word)
@@ -181,7 +210,7 @@ int options_read(struct options *options, char *const *argv, struct err *err)
 
     *options = (struct options){.help_for = OPTIONS_HELP, .log = LOG_WARNING};
     if (argv[0] == NULL || argv[1] == NULL)
-        return err_set(err, ERR_CONFIG, "no command; expected run, relay or env");
+        return err_set(err, ERR_CONFIG, "no command; expected run, relay, env or connect");
     if (command_read(options, argv[1], err) < 0)
         return -1;
     if (options->command == OPTIONS_HELP && argv[2] != NULL) {
@@ -207,9 +236,5 @@ int options_read(struct options *options, char *const *argv, struct err *err)
     if (argv[at] != NULL && strcmp(argv[at], "--") == 0)
         at++;
     options->program = argv + at;
-    if (options->command == OPTIONS_RUN && argv[at] == NULL)
-        return err_set(err, ERR_CONFIG, "run: expected a command to run");
-    if (options->command != OPTIONS_RUN && argv[at] != NULL)
-        return err_set(err, ERR_CONFIG, "unexpected argument %.40s", argv[at]);
-    return 0;
+    return arguments_check(options, err);
 }

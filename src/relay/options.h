@@ -10,6 +10,7 @@ enum options_command {
     OPTIONS_RUN,
     OPTIONS_RELAY,
     OPTIONS_ENV,
+    OPTIONS_CONNECT,
     OPTIONS_HELP,
     OPTIONS_VERSION,
     OPTIONS_ROLE_SETUP, /* ours: a child process of the keeper */
@@ -28,11 +29,12 @@ struct options {
     const char *no_proxy;
     const char *gateway_ca;
     const char *system_roots;
+    const char *proxy;
     uint16_t port;
     int is_required;
     enum log_level log;
     enum environ_format format;
-    char *const *program; /* of `run`: CMD and its arguments */
+    char *const *program; /* of `run`: CMD and its arguments; of `connect`: HOST PORT */
 };
 
 /* ERR_CONFIG with words that say what was expected. */

@@ -120,31 +120,25 @@ static int basic_read(struct parent_proxy *proxy, struct span userinfo, struct e
     text_add_str(&out, "Basic ");
     text_add_base64(&out, text_span(&decoded));
     if (decoded.overflow || out.overflow)
-        result = err_set(err, ERR_CONFIG, "HTTPS_PROXY: user and password are too long");
+        result = err_set(err, ERR_CONFIG, "user and password are too long");
     else
         (void)text_str(&out);
     explicit_bzero(plain, sizeof plain);
     return result;
 }
 
-int parent_proxy_read(struct parent_proxy *proxy, char *const *envp, const struct endpoint *gateway,
-                      struct err *err)
+/* "[http://][user[:password]@]host[:port][/]" */
+static int url_read(struct parent_proxy *proxy, struct span value, struct err *err)
 {
-    struct span value = span_trim(span_text(either_case(envp, "https_proxy", "HTTPS_PROXY")));
-    struct span list = span_text(either_case(envp, "no_proxy", "NO_PROXY"));
     char memory[640];
     struct text url;
     struct err inner;
     ssize_t at = -1;
 
-    *proxy = (struct parent_proxy){0};
-    if (value.len == 0 || is_loopback(&gateway->host) ||
-        parent_proxy_list_has(list, &gateway->host))
-        return 0;
     if (span_starts(value, span_text("http://")))
         value = span_from(value, strlen("http://"));
     else if (span_find_span(value, span_text("://")) >= 0)
-        return err_set(err, ERR_CONFIG, "HTTPS_PROXY: only http:// proxies are supported");
+        return err_set(err, ERR_CONFIG, "only http:// proxies are supported");
     for (size_t i = 0; i < value.len; i++)
         at = value.ptr[i] == '@' ? (ssize_t)i : at;
     if (at >= 0 && basic_read(proxy, span_first(value, (size_t)at), err) < 0)
@@ -153,7 +147,38 @@ int parent_proxy_read(struct parent_proxy *proxy, char *const *envp, const struc
     text_add_str(&url, "http://");
     text_add(&url, span_from(value, (size_t)(at + 1)));
     if (url.overflow || endpoint_read(&proxy->at, text_span(&url), &inner) < 0)
-        return err_set(err, ERR_CONFIG, "HTTPS_PROXY: host and port cannot be read");
+        return err_set(err, ERR_CONFIG, "host and port cannot be read");
     proxy->is_set = 1;
+    return 0;
+}
+
+int parent_proxy_read(struct parent_proxy *proxy, char *const *envp, const struct endpoint *gateway,
+                      struct err *err)
+{
+    struct span value = span_trim(span_text(either_case(envp, "https_proxy", "HTTPS_PROXY")));
+    struct span list = span_text(either_case(envp, "no_proxy", "NO_PROXY"));
+    struct err inner;
+
+    *proxy = (struct parent_proxy){0};
+    if (value.len == 0 || is_loopback(&gateway->host) ||
+        parent_proxy_list_has(list, &gateway->host))
+        return 0;
+    if (url_read(proxy, value, &inner) < 0)
+        return err_set(err, ERR_CONFIG, "HTTPS_PROXY: %s", inner.text);
+    return 0;
+}
+
+int parent_proxy_find(struct parent_proxy *proxy, const char *option, char *const *envp,
+                      struct err *err)
+{
+    const char *value = option != NULL ? option : either_case(envp, "https_proxy", "HTTPS_PROXY");
+    struct err inner;
+
+    *proxy = (struct parent_proxy){0};
+    if (span_trim(span_text(value)).len == 0)
+        return err_set(err, ERR_CONFIG, "HTTPS_PROXY is not set: run under exeat run, or --proxy");
+    if (url_read(proxy, span_trim(span_text(value)), &inner) < 0)
+        return err_set(err, ERR_CONFIG, "%s: %s", option != NULL ? "--proxy" : "HTTPS_PROXY",
+                       inner.text);
     return 0;
 }

@@ -143,7 +143,9 @@ def get(url, *fields, method=b"GET", version=b"HTTP/1.1"):
                          b""])
 
 
-class Forward(unittest.TestCase):
+class Rig(unittest.TestCase):
+    """The real relay, and a gateway whose tunnels run scripts."""
+
     @classmethod
     def setUpClass(cls):
         cls.folder = tempfile.TemporaryDirectory()
@@ -192,6 +194,8 @@ class Forward(unittest.TestCase):
     def lines(self):
         return [tunnel.line for tunnel in self.tunnels]
 
+
+class Forward(Rig):
     # ---- the request ----
 
     def test_request_is_rebuilt_in_absolute_form_with_the_host_of_its_url(self):

@@ -181,7 +181,7 @@ static const char *options_error(char *const *argv)
 TEST(options_tell_what_they_expected)
 {
     CHECK_STR(options_error(ARGV(WORD("frob"))),
-              "unknown command frob; expected run, relay or env");
+              "unknown command frob; expected run, relay, env or connect");
     CHECK_STR(options_error(ARGV(WORD("run"))), "run: expected a command to run");
     CHECK_STR(options_error(ARGV(WORD("run"), WORD("--port"))), "--port needs a value");
     CHECK_STR(options_error(ARGV(WORD("run"), WORD("--port=0"), WORD("x"))),
