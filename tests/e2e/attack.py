@@ -5,6 +5,7 @@ origin, and one record that says why.
 import contextlib
 
 from conftest import Journey
+from h2_frames import H2Client
 from program import wait_until
 from raw_origin import RawOrigin
 from tunnel import TlsClient, Tunnel
@@ -39,6 +40,13 @@ class Arena(Journey):
             assert answer.status == 200, answer
             yield TlsClient(tunnel, self.gateway.ca_file(), name, alpn=alpn).handshake()
 
+    @contextlib.contextmanager
+    def h2(self, session, *pairs):
+        """A client of HTTP/2 through a tunnel; `pairs` are its SETTINGS."""
+        with self.tls(session, alpn=("h2", "http/1.1")) as tls:
+            assert tls.tls.selected_alpn_protocol() == "h2"
+            yield H2Client(tls).open(*pairs)
+
     def records_of(self, session):
         """All records of a session: those of a request that comes last are there as well."""
         with self.tls(session, target=self.host, name="origin.test") as tls:
@@ -56,6 +64,12 @@ class Arena(Journey):
         workers = self.gateway.roles()["worker"]
         assert len(workers) == 1
         return workers[0]
+
+
+def resident(pid):
+    """Bytes of memory that a process has in use."""
+    with open(f"/proc/{pid}/statm", encoding="ascii") as statm:
+        return int(statm.read().split()[1]) * 4096
 
 
 def sent(arena, session, payload):
