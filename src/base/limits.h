@@ -40,6 +40,11 @@
 #define LIMIT_H2_WINDOWS    2000 /* WINDOW_UPDATE */
 #define LIMIT_H2_STRAYS     1000 /* of no known type, or for a stream that has ended */
 
+/* HTTP/2: streams and what they hold */
+#define LIMIT_STREAM_COUNT      100     /* open at once on one connection */
+#define LIMIT_STREAM_WINDOW     262144  /* content of one stream that was not taken yet */
+#define LIMIT_CONNECTION_WINDOW 1048576 /* the same of all streams of a connection */
+
 /* Tunnel */
 #define LIMIT_CONNECT_HEAD 8192   /* the client's CONNECT head, and the first chunk */
 #define LIMIT_CHUNK        524288 /* payload of one chunk */

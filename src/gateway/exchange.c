@@ -39,7 +39,7 @@ void exchange_touch(struct exchange *exchange)
 #undef EXCHANGE_DEADLINE
     };
 
-    tunnel_deadline(exchange->inspect->tunnel, deadlines[exchange->state]);
+    loop_deadline_set(&exchange->deadline, deadlines[exchange->state]);
 }
 
 void exchange_enter(struct exchange *exchange, enum exchange_state next)
@@ -48,6 +48,19 @@ void exchange_enter(struct exchange *exchange, enum exchange_state next)
     exchange->state = next;
     exchange_touch(exchange);
 }
+
+void exchange_wake(struct exchange *exchange)
+{
+    struct inspect *inspect = exchange->inspect;
+
+    if (!exchange->is_ready) {
+        exchange->is_ready = 1;
+        list_add_last(&inspect->ready, &exchange->ready_node, exchange);
+    }
+    tunnel_wake(inspect->tunnel);
+}
+
+/* --- what it hears from its origin --- */
 
 static void origin_opened(struct origin_user *user, struct origin *origin, const struct err *err)
 {
@@ -59,20 +72,31 @@ static void origin_opened(struct origin_user *user, struct origin *origin, const
         exchange->origin = NULL;
         exchange->origin_err = *err;
     }
-    tunnel_wake(exchange->inspect->tunnel);
+    exchange_wake(exchange);
 }
 
 static void origin_ready(struct origin_user *user)
 {
+    exchange_wake(user->owner);
+}
+
+/* What came before the end may still be read from the stream. */
+static void origin_lost(struct origin_user *user, const struct err *err)
+{
     struct exchange *exchange = user->owner;
 
-    tunnel_wake(exchange->inspect->tunnel);
+    exchange->origin = NULL;
+    exchange->origin_err = *err;
+    exchange_wake(exchange);
 }
+
+/* --- its beginning and its end --- */
+
+static void deadline_expired(struct loop_deadline *deadline);
 
 static void message_begin(struct exchange *exchange)
 {
-    arena_reset(&exchange->arena);
-    h1_begin(&exchange->h1, &exchange->arena, span_of(NULL, 0));
+    exchange->request = NULL;
     exchange->target = (struct target){.path = {0}};
     exchange->decision = (struct decision){.verdict = VERDICT_DENY};
     memset(exchange->credentials, 0, sizeof exchange->credentials);
@@ -81,7 +105,7 @@ static void message_begin(struct exchange *exchange)
     exchange->request_done = 0;
     exchange->response_head_done = 0;
     exchange->response_done = 0;
-    exchange->wants_upgrade = 0;
+    exchange->upgrade = UPGRADE_NONE;
     exchange->is_upgraded = 0;
     exchange->is_recorded = 0;
     exchange->audit_handle = 0;
@@ -92,40 +116,92 @@ static void message_begin(struct exchange *exchange)
     exchange->address[0] = '\0';
 }
 
-void exchange_init(struct exchange *exchange, struct inspect *inspect)
+static struct exchange *exchange_make(struct inspect *inspect, struct err *err)
 {
     struct worker *worker = inspect->tunnel->worker;
+    struct exchange *exchange = pool_take(&worker->exchange_pool);
 
+    if (exchange == NULL) {
+        (void)err_set(err, ERR_LIMIT, "too many requests at once");
+        return NULL;
+    }
     *exchange = (struct exchange){.inspect = inspect, .state = EXCHANGE_HEAD};
     exchange->user = (struct origin_user){
         .on_open = origin_opened,
         .on_ready = origin_ready,
+        .on_lost = origin_lost,
         .owner = exchange,
     };
+    loop_deadline_init(&exchange->deadline, &worker->loop, deadline_expired, exchange);
     arena_init(&exchange->arena, &worker->arena_blocks, 4 * LIMIT_HEAD);
     h1_init(&exchange->h1, H1_REQUESTS);
     message_begin(exchange);
+    list_add_last(&inspect->exchanges, &exchange->node, exchange);
+    exchange_touch(exchange);
+    return exchange;
 }
 
-static void origin_drop(struct exchange *exchange)
+struct exchange *exchange_new(struct inspect *inspect, struct err *err)
 {
-    if (exchange->origin != NULL)
-        origin_close(exchange->origin);
-    exchange->origin = NULL;
+    struct exchange *exchange = exchange_make(inspect, err);
+
+    if (exchange == NULL)
+        return NULL;
+    codec_init_h1(&exchange->client, &exchange->h1, &inspect->plain_in, &inspect->seal);
+    h1_begin(&exchange->h1, &exchange->arena, span_of(NULL, 0));
+    return exchange;
 }
 
-void exchange_fini(struct exchange *exchange)
+struct exchange *exchange_new_h2(struct inspect *inspect, struct h2_stream *stream, struct err *err)
 {
+    struct exchange *exchange = exchange_make(inspect, err);
+
+    if (exchange == NULL)
+        return NULL;
+    codec_init_h2(&exchange->client, stream);
+    stream->owner = exchange;
+    return exchange;
+}
+
+void exchange_free(struct exchange *exchange)
+{
+    struct inspect *inspect = exchange->inspect;
     struct err err;
 
     (void)err_set(&err, ERR_CLOSED, "the tunnel has ended");
     exchange_abort(exchange, &err);
+    codec_fini(&exchange->client);
+    loop_deadline_clear(&exchange->deadline);
+    if (exchange->is_ready)
+        list_remove(&inspect->ready, &exchange->ready_node);
+    list_remove(&inspect->exchanges, &exchange->node);
     arena_reset(&exchange->arena);
+    pool_give(&inspect->tunnel->worker->exchange_pool, exchange);
+}
+
+void exchange_leave(struct exchange *exchange, enum origin_fate fate)
+{
+    struct origin *origin = exchange->origin;
+
+    codec_fini(&exchange->server);
+    exchange->origin = NULL;
+    if (origin == NULL)
+        return;
+    if (origin->state == ORIGIN_BUSY)
+        origin_leave(origin, &exchange->user, fate);
+    else
+        origin_close(origin);
 }
 
 bool exchange_is_idle(const struct exchange *exchange)
 {
-    return exchange->state == EXCHANGE_HEAD && !h1_is_midway(&exchange->h1);
+    return exchange->state == EXCHANGE_HEAD && exchange->client.kind == CODEC_H1 &&
+           !h1_is_midway(&exchange->h1);
+}
+
+bool exchange_holds_nothing(const struct exchange *exchange)
+{
+    return exchange->origin == NULL || origin_holds_nothing(exchange->origin);
 }
 
 void exchange_abort(struct exchange *exchange, const struct err *err)
@@ -134,157 +210,127 @@ void exchange_abort(struct exchange *exchange, const struct err *err)
         return;
     if (!exchange_is_idle(exchange))
         exchange_record(exchange, err);
-    origin_drop(exchange);
+    exchange_leave(exchange, ORIGIN_DISCARD);
     exchange_enter(exchange, EXCHANGE_DONE);
 }
 
+/* Our own answer. What cannot be sent any more is not: the connection ends anyway. */
 static void answer_write(struct exchange *exchange, const struct err *err)
 {
     struct worker *worker = worker_of(exchange);
     struct reply reply = {.err = *err, .generation = worker->role.config.policy.generation};
-    char memory[REPLY_MAX];
-    struct text text;
+    struct span method = span_of(NULL, 0);
+    struct reply_parts parts;
     struct err send_err;
 
     if (exchange->decision.rule != NULL)
         reply.rule = exchange->decision.rule->name;
-    if (exchange->start_ms != 0 && span_equal(exchange->h1.request.method, span_text("HEAD")))
-        reply.content = REPLY_HEAD_ONLY;
-    text_init(&text, memory, sizeof memory);
-    reply_write(&reply, &text);
-    (void)buf_append(&exchange->inspect->seal.gather, text_span(&text), &send_err);
-    exchange->status = err_status(err->code);
+    if (exchange->start_ms != 0)
+        method = codec_request(&exchange->client)->method;
+    reply_make(&reply, &parts);
+    exchange->status = parts.response.status;
+    if (span_equal(method, span_text("HEAD")))
+        (void)codec_send_response(&exchange->client, &parts.response, method, H2_ENDS, &send_err);
+    else if (codec_send_response(&exchange->client, &parts.response, method, H2_GOES_ON,
+                                 &send_err) == 0 &&
+             codec_send_data(&exchange->client, parts.content, &send_err) == 0)
+        (void)codec_send_end(&exchange->client, NULL, &send_err);
 }
 
 void exchange_fail(struct exchange *exchange, const struct err *err)
 {
     struct inspect *inspect = exchange->inspect;
     int is_cut = exchange->response_head_done && !exchange->response_done;
+    int is_h2 = exchange->client.kind == CODEC_H2;
 
     if (exchange->state == EXCHANGE_DONE)
         return;
-    if (!exchange->response_head_done)
+    if (!exchange->response_head_done && !codec_is_reset(&exchange->client))
         answer_write(exchange, err);
     exchange_record(exchange, err);
-    origin_drop(exchange);
+    exchange_leave(exchange, ORIGIN_DISCARD);
     exchange_enter(exchange, EXCHANGE_DONE);
-    if (is_cut)
+    if (is_h2 && is_cut)
+        h2_reset(exchange->client.stream, H2_INTERNAL_ERROR);
+    else if (is_cut)
         tunnel_abort(inspect->tunnel, err);
-    else
+    else if (!is_h2)
         inspect->closing = 1;
 }
 
-/* One name (threats A8, A9, C2, C3, C6): every request asks for the host of its tunnel. */
-static int name_check(struct exchange *exchange, struct err *err)
-{
-    const struct tunnel *tunnel = exchange->inspect->tunnel;
-    const struct http_request *request = &exchange->h1.request;
-    const struct http_field *field = http_fields_find(&request->fields, span_text("host"), NULL);
-    struct host host;
-    uint16_t port;
-
-    if (target_read(request->target, &exchange->arena, &exchange->target, err) < 0)
-        return -1;
-    if (exchange->target.form == TARGET_ASTERISK &&
-        !span_equal(request->method, span_text("OPTIONS")))
-        return err_set(err, ERR_TARGET, "the target '*' belongs to OPTIONS");
-    if (field != NULL) {
-        if (target_read_authority(field->value, 443, &host, &port, err) < 0)
-            return -1;
-        if (port != tunnel->port || !target_is_same_host(&host, &tunnel->host))
-            return err_set(err, ERR_MISDIRECTED, "Host %.40s in a tunnel to %.40s:%u", host.name,
-                           tunnel->host.name, tunnel->port);
-    }
-    if (exchange->target.form == TARGET_ABSOLUTE &&
-        (!span_equal(exchange->target.scheme, span_text("https")) ||
-         exchange->target.port != tunnel->port ||
-         !target_is_same_host(&exchange->target.host, &tunnel->host)))
-        return err_set(err, ERR_MISDIRECTED, "request for another host in a tunnel to %.40s:%u",
-                       tunnel->host.name, tunnel->port);
-    return 0;
-}
-
-static int request_check(struct exchange *exchange, struct err *err)
-{
-    const struct tunnel *tunnel = exchange->inspect->tunnel;
-    const struct http_request *request = &exchange->h1.request;
-    const struct policy *policy = &worker_of(exchange)->role.config.policy;
-
-    if (span_equal(request->method, span_text("CONNECT")) ||
-        span_equal(request->method, span_text("TRACE")))
-        return err_set(err, ERR_METHOD, "%.*s is not served in a tunnel", (int)request->method.len,
-                       (const char *)request->method.ptr);
-    if (name_check(exchange, err) < 0)
-        return -1;
-    decide_request(policy,
-                   &(const struct decide_query){&tunnel->host, tunnel->port, RULE_HTTPS,
-                                                request->method, exchange->target.path},
-                   &exchange->decision);
-    if (exchange->decision.verdict == VERDICT_ALLOW) {
-        if (exchange->decision.rule->injection_count > EXCHANGE_INJECTIONS)
-            return err_set(err, ERR_LIMIT, "a rule with more than %d credentials",
-                           EXCHANGE_INJECTIONS);
-        return 0;
-    }
-    if (exchange->decision.rule == NULL)
-        return err_set(err, ERR_POLICY, "no rule of the policy allows this method and path here");
-    return err_set(err, ERR_POLICY, "rule %.*s denies this request",
-                   (int)exchange->decision.rule->name.len,
-                   (const char *)exchange->decision.rule->name.ptr);
-}
+/* --- its steps --- */
 
 static int head_step(struct exchange *exchange)
 {
-    struct inspect *inspect = exchange->inspect;
-    struct buf *in = &inspect->plain_in;
     int was_idle = exchange_is_idle(exchange);
-    struct h1_event event;
+    struct codec_event event;
     struct err err;
-    size_t used;
+    int result;
 
-    if (buf_is_empty(in))
+    if (exchange->client.kind == CODEC_H1 && buf_is_empty(&exchange->inspect->plain_in))
         return 0;
-    if (was_idle) {
+    if (exchange->start_wall_ms == 0 || was_idle) {
         exchange->start_wall_ms = clock_wall_ms();
         exchange->start_ms = 0;
-        tunnel_deadline(inspect->tunnel, worker_of(exchange)->role.config.timeouts.head_ms);
+        loop_deadline_set(&exchange->deadline, worker_of(exchange)->role.config.timeouts.head_ms);
     }
-    if (h1_feed(&exchange->h1, buf_span(in), &used, &err) < 0) {
-        exchange_fail(exchange, &err);
-        return 1;
-    }
-    buf_consume(in, used);
-    if (!h1_next(&exchange->h1, &event))
+    result = codec_read(&exchange->client, SIZE_MAX, &event, &err);
+    if (result > 0) {
+        ENSURE(event.type == CODEC_HEAD);
+        codec_read_done(&exchange->client);
+        exchange->start_ms = worker_of(exchange)->loop.now_ms;
+        exchange->request = codec_request(&exchange->client);
+        if (exchange->request->framing.persistence == HTTP_CLOSE)
+            exchange->must_close = 1;
+        result = exchange_check(exchange, &err);
+        if (result == 0)
+            exchange_enter(exchange, EXCHANGE_SECRET);
+    } else if (result == 0) {
         return 0;
-    ENSURE(event.type == H1_HEAD);
-    exchange->start_ms = worker_of(exchange)->loop.now_ms;
-    if (exchange->h1.request.framing.persistence == HTTP_CLOSE)
-        exchange->must_close = 1;
-    exchange->wants_upgrade = exchange_wants_upgrade(&exchange->h1.request);
-    if (request_check(exchange, &err) < 0)
+    }
+    if (result < 0)
         exchange_fail(exchange, &err);
-    else
-        exchange_enter(exchange, EXCHANGE_SECRET);
     return 1;
+}
+
+static struct origin_target origin_target_of(const struct exchange *exchange)
+{
+    const struct tunnel *tunnel = exchange->inspect->tunnel;
+
+    return (struct origin_target){
+        .host = &tunnel->host,
+        .port = tunnel->port,
+        .scheme = exchange->scheme,
+        .version = exchange->upgrade == UPGRADE_NONE ? ORIGIN_ANY_VERSION : ORIGIN_ONLY_H1,
+    };
 }
 
 static int origin_start(struct exchange *exchange, struct err *err)
 {
-    struct tunnel *tunnel = exchange->inspect->tunnel;
+    struct session *session = exchange->inspect->tunnel->session;
+    const struct origin_target target = origin_target_of(exchange);
 
     exchange->origin_done = 0;
     if (!exchange->has_retried) {
-        exchange->origin =
-            origin_take(tunnel->session, &tunnel->host, tunnel->port, &exchange->user);
+        exchange->origin = origin_take(session, &target, &exchange->user);
         if (exchange->origin != NULL) {
             exchange->origin_done = 1;
             err_clear(&exchange->origin_err);
             return 0;
         }
     }
-    exchange->origin =
-        origin_open(tunnel->session, &tunnel->host, tunnel->port, &exchange->user, err);
+    exchange->origin = origin_open(session, &target, &exchange->user, err);
     return exchange->origin == NULL ? -1 : 0;
+}
+
+int exchange_retry(struct exchange *exchange, struct err *err)
+{
+    exchange->has_retried = 1;
+    exchange_leave(exchange, ORIGIN_DISCARD);
+    if (origin_start(exchange, err) < 0)
+        return -1;
+    exchange_enter(exchange, EXCHANGE_ORIGIN);
+    return 0;
 }
 
 /* 1: all are here. 0: wait. */
@@ -298,6 +344,8 @@ static int credentials_ask(struct exchange *exchange, struct err *err)
         struct span value;
         int have;
 
+        if (!decide_injection(&rule->injections[i], exchange->scheme))
+            continue;
         query->rule_index = exchange->decision.rule_index;
         query->credential = rule->injections[i].credential;
         query->host = &tunnel->host;
@@ -317,11 +365,7 @@ static int secret_step(struct exchange *exchange)
 
     if (have == 0)
         return 0;
-    if (have < 0) {
-        exchange_fail(exchange, &err);
-        return 1;
-    }
-    if (exchange->origin == NULL && origin_start(exchange, &err) < 0)
+    if (have < 0 || (exchange->origin == NULL && origin_start(exchange, &err) < 0))
         exchange_fail(exchange, &err);
     else
         exchange_enter(exchange, EXCHANGE_ORIGIN);
@@ -354,8 +398,21 @@ static int origin_step(struct exchange *exchange)
     return 1;
 }
 
+/* The client's stream is gone: so is its reason to go on (RFC 9113 section 8.7). */
+static int is_cancelled(const struct exchange *exchange)
+{
+    return exchange->state != EXCHANGE_DONE && codec_is_reset(&exchange->client);
+}
+
 int exchange_step(struct exchange *exchange)
 {
+    struct err err;
+
+    if (is_cancelled(exchange)) {
+        (void)err_set(&err, ERR_CLOSED, "the client has cancelled its request");
+        exchange_abort(exchange, &err);
+        return 1;
+    }
     switch (exchange->state) {
     case EXCHANGE_HEAD:
         return head_step(exchange);
@@ -373,9 +430,15 @@ int exchange_step(struct exchange *exchange)
     return 0;
 }
 
-static bool origin_may_stay(const struct exchange *exchange)
+static enum origin_fate origin_fate_of(const struct exchange *exchange)
 {
-    return exchange->request_done && exchange->origin->h1.response.framing.persistence == HTTP_KEEP;
+    const struct codec *server = &exchange->server;
+
+    if (!exchange->request_done)
+        return ORIGIN_DISCARD;
+    if (server->kind == CODEC_H1 && server->h1->response.framing.persistence == HTTP_CLOSE)
+        return ORIGIN_DISCARD;
+    return ORIGIN_KEEP;
 }
 
 void exchange_complete(struct exchange *exchange)
@@ -384,36 +447,42 @@ void exchange_complete(struct exchange *exchange)
 
     exchange_record(exchange, NULL);
     exchange->inspect->served++;
-    if (origin_may_stay(exchange))
-        origin_give(exchange->origin);
-    else
-        origin_close(exchange->origin);
-    exchange->origin = NULL;
+    exchange_leave(exchange, origin_fate_of(exchange));
+    if (exchange->client.kind == CODEC_H2) {
+        exchange_enter(exchange, EXCHANGE_DONE); /* the stream ends with it */
+        return;
+    }
     if (must_close || worker_of(exchange)->is_draining) {
         exchange_enter(exchange, EXCHANGE_DONE);
         exchange->inspect->closing = 1;
         return;
     }
     exchange_enter(exchange, EXCHANGE_HEAD);
+    arena_reset(&exchange->arena);
+    h1_begin(&exchange->h1, &exchange->arena, span_of(NULL, 0));
     message_begin(exchange);
 }
 
 void exchange_want(struct exchange *exchange)
 {
-    if (exchange->origin != NULL && exchange->origin->state == ORIGIN_BUSY)
-        origin_want(exchange->origin,
+    struct origin *origin = exchange->origin;
+
+    if (origin != NULL && origin->state == ORIGIN_BUSY && origin->h2 == NULL)
+        origin_want(origin,
                     tunnel_may_read(exchange->inspect->tunnel) ? ORIGIN_READS : ORIGIN_WAITS);
 }
 
-void exchange_expired(struct exchange *exchange)
+static void deadline_expired(struct loop_deadline *deadline)
 {
-    struct inspect *inspect = exchange->inspect;
+    struct exchange *exchange = deadline->owner;
+    struct tunnel *tunnel = exchange->inspect->tunnel;
     struct err err;
 
+    exchange_wake(exchange);
     switch (exchange->state) {
     case EXCHANGE_HEAD:
         if (exchange_is_idle(exchange)) {
-            inspect->closing = 1;
+            exchange->inspect->closing = 1;
             return;
         }
         (void)err_set(&err, ERR_REQUEST_TIMEOUT, "the request head was not complete in time");
@@ -424,11 +493,10 @@ void exchange_expired(struct exchange *exchange)
     case EXCHANGE_ORIGIN:
     case EXCHANGE_FORWARD:
     case EXCHANGE_UPGRADED:
-        (void)err_set(&err, ERR_TIMEOUT, "%s: nothing moved for too long",
-                      inspect->tunnel->host.name);
+        (void)err_set(&err, ERR_TIMEOUT, "%s: nothing moved for too long", tunnel->host.name);
         break;
     case EXCHANGE_DONE:
-        tunnel_finish(inspect->tunnel);
+        tunnel_finish(tunnel);
         return;
     }
     exchange_fail(exchange, &err);

@@ -29,10 +29,11 @@ static int fields_copy(struct exchange *exchange, const struct http_fields *from
     return 0;
 }
 
-/* The Host of the tunnel, in brackets if it is IPv6, with the port unless it is 443. */
+/* The Host of the tunnel, in brackets if it is IPv6, with the port unless the scheme says it. */
 static struct span host_value(struct exchange *exchange)
 {
     const struct tunnel *tunnel = exchange->inspect->tunnel;
+    uint16_t usual = exchange->scheme == RULE_HTTPS ? 443 : 80;
     uint8_t *memory = arena_take(&exchange->arena, tunnel->host.len + 16);
     struct text text;
 
@@ -43,7 +44,7 @@ static struct span host_value(struct exchange *exchange)
         text_addf(&text, "[%s]", tunnel->host.name);
     else
         text_addf(&text, "%s", tunnel->host.name);
-    if (tunnel->port != 443)
+    if (tunnel->port != usual)
         text_addf(&text, ":%u", tunnel->port);
     return text_span(&text);
 }
@@ -64,45 +65,55 @@ static struct span target_value(struct exchange *exchange)
     return span_of(memory, len);
 }
 
-/* What hop-by-hop removal has taken and this hop needs (RFC 9110 section 7.8). */
-static int upgrade_add(struct http_fields *fields, struct err *err)
+/* gRPC asks whether trailers get through; over HTTP/2 they do (RFC 9110 section 10.1.4). */
+static bool wants_trailers(const struct exchange *exchange)
 {
-    if (http_fields_add(fields, span_text("Connection"), span_text("Upgrade"), err) < 0)
-        return -1;
-    return http_fields_add(fields, span_text("Upgrade"), span_text("websocket"), err);
+    const struct http_field *te =
+        http_fields_find(&exchange->request->fields, span_text("te"), NULL);
+
+    return exchange->origin->h2 != NULL && te != NULL &&
+           http_list_has(te->value, span_text("trailers"));
 }
 
-static int fields_build(struct exchange *exchange, struct http_fields *fields, struct err *err)
+/* What the client sent without what it may not say; the credentials come last. */
+static int fields_build(struct exchange *exchange, struct span host, struct http_fields *fields,
+                        struct err *err)
 {
-    const struct http_fields *sent = &exchange->h1.request.fields;
     struct http_fields kept;
-    struct span host = host_value(exchange);
-    size_t more = 3 + exchange->decision.rule->injection_count;
+    size_t more = 8 + exchange->decision.rule->injection_count;
 
-    if (host.len == 0)
-        return err_set(err, ERR_MEMORY, "no room for the head of the request");
-    if (fields_copy(exchange, sent, 0, &kept, err) < 0 || http_fields_remove_hop(&kept, err) < 0)
+    if (fields_copy(exchange, &exchange->request->fields, 0, &kept, err) < 0 ||
+        http_fields_remove_hop(&kept, err) < 0)
         return -1;
     (void)http_fields_remove(&kept, span_text("host"));
     (void)http_fields_remove(&kept, span_text("content-length"));
     for (size_t i = 0; i < sizeof override_fields / sizeof override_fields[0]; i++)
         (void)http_fields_remove(&kept, span_text(override_fields[i]));
-    if (http_fields_init(fields, &exchange->arena, kept.count + more, err) < 0 ||
-        http_fields_add(fields, span_text("Host"), host, err) < 0)
+    if (http_fields_init(fields, &exchange->arena, kept.count + more, err) < 0)
+        return -1;
+    /* Over HTTP/2 the host is `:authority`. */
+    if (exchange->origin->h2 == NULL && http_fields_add(fields, span_text("Host"), host, err) < 0)
         return -1;
     for (size_t i = 0; i < kept.count; i++) {
         if (http_fields_add(fields, kept.items[i].name, kept.items[i].value, err) < 0)
             return -1;
     }
-    return exchange->wants_upgrade ? upgrade_add(fields, err) : 0;
+    if (wants_trailers(exchange) &&
+        http_fields_add(fields, span_text("te"), span_text("trailers"), err) < 0)
+        return -1;
+    return exchange_upgrade_ask(exchange, fields, err);
 }
 
 /* Log before effect (invariant I4). */
 static int audit_begin(struct exchange *exchange, struct err *err)
 {
+    const struct rule *rule = exchange->decision.rule;
     struct record record;
+    size_t count = 0;
 
-    if (exchange->decision.rule->injection_count == 0 || exchange->audit_handle != 0)
+    for (size_t i = 0; i < rule->injection_count; i++)
+        count += decide_injection(&rule->injections[i], exchange->scheme);
+    if (count == 0 || exchange->audit_handle != 0)
         return 0;
     exchange_record_fill(exchange, &record);
     exchange->audit_handle =
@@ -118,146 +129,155 @@ static int credentials_inject(struct exchange *exchange, struct http_fields *fie
     struct span values[EXCHANGE_INJECTIONS];
 
     for (size_t i = 0; i < rule->injection_count; i++) {
+        values[i] = span_of(NULL, 0); /* does not travel by this scheme */
+        if (!decide_injection(&rule->injections[i], exchange->scheme))
+            continue;
         if (session_credential(session, &exchange->credentials[i], &values[i], err) <= 0)
             return err_set(err, ERR_CREDENTIAL, "a credential has gone");
     }
     return inject_fields(rule, values, &exchange->arena, fields, err);
 }
 
-int exchange_send_request(struct exchange *exchange, struct err *err)
+static bool has_content(const struct http_framing *framing)
+{
+    return framing->body == HTTP_BODY_CHUNKED || framing->body == HTTP_BODY_UNTIL_CLOSE ||
+           (framing->body == HTTP_BODY_LENGTH && framing->length > 0);
+}
+
+static int h1_send(struct exchange *exchange, const struct http_request *request, struct err *err)
 {
     struct origin *origin = exchange->origin;
-    struct http_request request = exchange->h1.request;
+
+    if (h1_write_request(request, &origin->seal.gather, err) < 0)
+        return -1;
+    h1_init(&origin->h1, H1_RESPONSES);
+    h1_begin(&origin->h1, &exchange->arena, request->method);
+    codec_init_h1(&exchange->server, &origin->h1, &origin->plain_in, &origin->seal);
+    exchange->server.framing = request->framing;
+    origin->saw_bytes = 0;
+    return 0;
+}
+
+static int h2_send(struct exchange *exchange, const struct http_request *request, struct span host,
+                   struct err *err)
+{
+    const struct h2_request sent = {
+        .request = request,
+        .scheme = span_text("https"),
+        .authority = host,
+    };
+    struct h2_stream *stream =
+        h2_open(exchange->origin->h2, &sent, exchange->request_ends ? H2_ENDS : H2_GOES_ON, err);
+
+    if (stream == NULL)
+        return -1;
+    stream->owner = exchange;
+    codec_init_h2(&exchange->server, stream);
+    origin_wake(exchange->origin);
+    return 0;
+}
+
+int exchange_send_request(struct exchange *exchange, struct err *err)
+{
+    struct http_request request = *exchange->request;
+    struct span host = host_value(exchange);
     int result;
 
     request.version = HTTP_1_1;
     request.target = target_value(exchange);
     request.framing.persistence = HTTP_KEEP;
-    exchange->request_framing = request.framing;
-    if (request.target.len == 0)
+    if (exchange->upgrade == UPGRADE_H2) {
+        request.method = span_text("GET");
+        request.framing.body = HTTP_BODY_NONE;
+    }
+    if (request.target.len == 0 || host.len == 0)
         return err_set(err, ERR_MEMORY, "no room for the head of the request");
-    if (fields_build(exchange, &request.fields, err) < 0 || audit_begin(exchange, err) < 0 ||
+    exchange->request_ends = !has_content(&request.framing);
+    if (fields_build(exchange, host, &request.fields, err) < 0 || audit_begin(exchange, err) < 0 ||
         credentials_inject(exchange, &request.fields, err) < 0)
         return -1;
-    result = h1_write_request(&request, &origin->seal.gather, err);
+    result = exchange->origin->h2 == NULL ? h1_send(exchange, &request, err)
+                                          : h2_send(exchange, &request, host, err);
     inject_wipe(exchange->decision.rule, &request.fields);
     if (result < 0)
         return -1;
-    h1_init(&origin->h1, H1_RESPONSES);
-    h1_begin(&origin->h1, &exchange->arena, request.method);
-    origin->uses++;
-    origin->saw_bytes = 0;
-    origin_touch(origin);
+    exchange->origin->uses++;
+    origin_touch(exchange->origin);
     return 0;
 }
 
 /* How the client learns where the content ends; it may be HTTP/1.0 and know no chunks. */
-static void framing_choose(struct exchange *exchange, const struct http_response *response)
+static void framing_choose(struct exchange *exchange, struct http_framing *framing)
 {
-    const struct http_request *request = &exchange->h1.request;
-    struct http_framing *framing = &exchange->response_framing;
+    bool is_h2 = exchange->client.kind == CODEC_H2;
 
-    *framing = response->framing;
     if (framing->body == HTTP_BODY_UNTIL_CLOSE || framing->body == HTTP_BODY_CHUNKED)
-        framing->body = request->version == HTTP_1_0 ? HTTP_BODY_UNTIL_CLOSE : HTTP_BODY_CHUNKED;
+        framing->body = !is_h2 && exchange->request->version == HTTP_1_0 ? HTTP_BODY_UNTIL_CLOSE
+                                                                         : HTTP_BODY_CHUNKED;
     if (framing->body == HTTP_BODY_UNTIL_CLOSE)
         exchange->must_close = 1;
-    framing->persistence = exchange->must_close ? HTTP_CLOSE : HTTP_KEEP;
+    framing->persistence = exchange->must_close && !is_h2 ? HTTP_CLOSE : HTTP_KEEP;
 }
 
-int exchange_send_response(struct exchange *exchange, int is_interim, struct err *err)
+/* What of a response's fields concerns this client: none of the origin's connection, no other
+ * place to go to (threat C8). */
+static int response_fields(struct exchange *exchange, struct http_response *response,
+                           struct err *err)
 {
-    const struct http_response *received = &exchange->origin->h1.response;
-    struct http_response response = *received;
-    struct buf *out = &exchange->inspect->seal.gather;
+    const struct http_fields received = response->fields;
 
-    if (response.status == 101 && !exchange->wants_upgrade)
-        return err_set(err, ERR_ORIGIN_SYNTAX, "the origin switches protocols without being asked");
-    if (response.status == 101 && exchange_check_upgrade(received, err) < 0)
+    if (fields_copy(exchange, &received, 4, &response->fields, err) < 0)
         return -1;
-    if (is_interim && exchange->h1.request.version == HTTP_1_0)
-        return 0; /* RFC 9110 section 15.2 */
-    if (fields_copy(exchange, &received->fields, 2, &response.fields, err) < 0)
-        return -1;
-    if (http_fields_remove_hop(&response.fields, err) < 0)
+    if (http_fields_remove_hop(&response->fields, err) < 0)
         return err_set(err, ERR_ORIGIN_SYNTAX,
                        "the origin's Connection field names what it may not");
-    (void)http_fields_remove(&response.fields, span_text("content-length"));
-    (void)http_fields_remove(&response.fields, span_text("alt-svc")); /* threat C8 */
-    response.version = HTTP_1_1;
-    if (is_interim) {
-        response.framing = (struct http_framing){.body = HTTP_BODY_NONE, .persistence = HTTP_KEEP};
-        return h1_write_response(&response, exchange->h1.request.method, out, err);
-    }
-    exchange->is_upgraded = response.status == 101;
-    if (exchange->is_upgraded && upgrade_add(&response.fields, err) < 0)
-        return -1;
-    if (exchange->inspect->tunnel->worker->is_draining)
-        exchange->must_close = 1;
-    framing_choose(exchange, received);
-    response.framing = exchange->response_framing;
-    if (h1_write_response(&response, exchange->h1.request.method, out, err) < 0)
-        return -1;
-    exchange->response_head_done = 1;
-    exchange->status = response.status;
+    (void)http_fields_remove(&response->fields, span_text("content-length"));
+    (void)http_fields_remove(&response->fields, span_text("alt-svc"));
+    response->version = HTTP_1_1;
     return 0;
 }
 
-static struct span credential_names(const struct exchange *exchange, struct room memory)
+static int interim_send(struct exchange *exchange, struct http_response *response, struct err *err)
 {
-    const struct policy *policy = &exchange->inspect->tunnel->worker->role.config.policy;
-    const struct rule *rule = exchange->decision.rule;
-    struct text text;
-
-    text_init(&text, memory.ptr, memory.len);
-    for (size_t i = 0; rule != NULL && i < rule->injection_count; i++) {
-        if (i > 0)
-            text_add_char(&text, ',');
-        text_add(&text, policy->credentials[rule->injections[i].credential].name);
-    }
-    return text_span(&text);
+    if (exchange->request->version == HTTP_1_0)
+        return 0; /* RFC 9110 section 15.2 */
+    response->framing = (struct http_framing){.body = HTTP_BODY_NONE, .persistence = HTTP_KEEP};
+    return codec_send_interim(&exchange->client, response, exchange->request->method, err);
 }
 
-void exchange_record_fill(const struct exchange *exchange, struct record *record)
+static enum h2_end end_of(const struct exchange *exchange, const struct http_response *response)
 {
-    const struct tunnel *tunnel = exchange->inspect->tunnel;
-
-    tunnel_record(tunnel, record);
-    record->time_ms = exchange->start_wall_ms;
-    record->mono_ms = exchange->start_ms;
-    if (exchange->start_ms != 0) {
-        record->method = exchange->h1.request.method;
-        record->path = exchange->h1.request.target;
-        record->ms = (uint64_t)(tunnel->worker->loop.now_ms - exchange->start_ms);
-    }
-    if (exchange->decision.rule != NULL)
-        record->rule = exchange->decision.rule->name;
-    record->verdict = exchange->decision.verdict == VERDICT_ALLOW ? RECORD_ALLOW : RECORD_DENY;
-    record->status = exchange->status;
-    record->address = span_text(exchange->address);
-    record->bytes_in = exchange->bytes_in;
-    record->bytes_out = exchange->bytes_out;
+    if (exchange->is_upgraded)
+        return H2_GOES_ON;
+    if (span_equal(exchange->request->method, span_text("HEAD")) || response->status == 204 ||
+        response->status == 304 || !has_content(&response->framing))
+        return H2_ENDS;
+    return H2_GOES_ON;
 }
 
-void exchange_record(struct exchange *exchange, const struct err *err)
+int exchange_send_response(struct exchange *exchange, enum codec_event_type type, struct err *err)
 {
-    uint8_t memory[EXCHANGE_INJECTIONS * (LIMIT_NAME + 1)];
-    struct record record;
+    const struct http_response *received = codec_response(&exchange->server, type);
+    struct http_response response = *received;
+    struct span method = exchange->request->method;
 
-    if (exchange->is_recorded)
-        return;
-    exchange->is_recorded = 1;
-    exchange_record_fill(exchange, &record);
-    if (exchange->audit_handle != 0)
-        record.credential =
-            credential_names(exchange, (struct room){.ptr = memory, .len = sizeof memory});
-    if (err != NULL) {
-        record.reason = span_text(err_reason(err->code));
-        record.detail = span_text(err->text);
-        record.verdict = err->code == ERR_POLICY || err->code == ERR_MISDIRECTED ||
-                                 err->code == ERR_ADDRESS || err->code == ERR_METHOD
-                             ? RECORD_DENY
-                             : RECORD_ERROR;
-    }
-    audit_link_end(&exchange->inspect->tunnel->worker->audit, exchange->audit_handle, &record);
+    if (response.status == 101 && exchange_upgrade_check(exchange, received, err) < 0)
+        return -1;
+    if (response_fields(exchange, &response, err) < 0)
+        return -1;
+    if (type == CODEC_INTERIM)
+        return interim_send(exchange, &response, err);
+    exchange->is_upgraded = response.status == 101;
+    if (exchange->inspect->tunnel->worker->is_draining)
+        exchange->must_close = 1;
+    framing_choose(exchange, &response.framing);
+    if (exchange->is_upgraded && exchange_upgrade_answer(exchange, &response, err) < 0)
+        return -1;
+    if (codec_send_response(&exchange->client, &response, method, end_of(exchange, &response),
+                            err) < 0)
+        return -1;
+    exchange->response_ends = end_of(exchange, &response) == H2_ENDS;
+    exchange->response_head_done = 1;
+    exchange->status = response.status;
+    return 0;
 }

@@ -3,7 +3,6 @@
  */
 #include "gateway/inspect.h"
 
-#include "gateway/reply.h"
 #include "gateway/tunnel.h"
 #include "gateway/tunnel_pump.h"
 #include "gateway/worker.h"
@@ -11,7 +10,7 @@
 #include "wire/envelope.h"
 
 static const unsigned state_next[] = {
-    [INSPECT_PEEK] = 1u << INSPECT_MINT | 1u << INSPECT_SHAKE,
+    [INSPECT_PEEK] = 1u << INSPECT_MINT | 1u << INSPECT_SHAKE | 1u << INSPECT_HTTP,
     [INSPECT_MINT] = 1u << INSPECT_SHAKE,
     [INSPECT_SHAKE] = 1u << INSPECT_HTTP,
     [INSPECT_HTTP] = 0,
@@ -29,7 +28,7 @@ static void state_deadline(struct inspect *inspect)
     tunnel_deadline(inspect->tunnel, deadlines[inspect->state]);
 }
 
-static void inspect_enter(struct inspect *inspect, enum inspect_state next)
+void inspect_enter(struct inspect *inspect, enum inspect_state next)
 {
     ENSURE(state_next[inspect->state] & 1u << next);
     inspect->state = next;
@@ -61,14 +60,16 @@ struct inspect *inspect_new(struct tunnel *tunnel, struct err *err)
     buf_init(&inspect->hello, &worker->blocks, BUF_PLAIN);
     buf_init(&inspect->plain_in, &worker->blocks, BUF_PLAIN);
     seal_init(&inspect->seal, &inspect->tls, &tunnel->out, &worker->blocks, SEAL_ENVELOPE);
-    exchange_init(&inspect->exchange, inspect);
     state_deadline(inspect);
     return inspect;
 }
 
 void inspect_free(struct inspect *inspect)
 {
-    exchange_fini(&inspect->exchange);
+    while (inspect->exchanges.count > 0)
+        exchange_free(list_first(&inspect->exchanges));
+    if (inspect->h2 != NULL)
+        h2_free(inspect->h2);
     leaf_cache_forget(&inspect->waiter);
     seal_fini(&inspect->seal);
     tls_fini(&inspect->tls);
@@ -77,8 +78,7 @@ void inspect_free(struct inspect *inspect)
     pool_give(&inspect->tunnel->worker->inspect_pool, inspect);
 }
 
-/* A tunnel that ends before there was an exchange still leaves a record. */
-static void failure_record(struct inspect *inspect, const struct err *err)
+void inspect_record_failure(struct inspect *inspect, const struct err *err)
 {
     struct tunnel *tunnel = inspect->tunnel;
     struct worker *worker = tunnel->worker;
@@ -100,7 +100,7 @@ static void shake_fail(struct inspect *inspect, const struct err *err)
 {
     log_info("tunnel %llu to %s:%u: %s", (unsigned long long)inspect->tunnel->number,
              inspect->tunnel->host.name, inspect->tunnel->port, err->text);
-    failure_record(inspect, err);
+    inspect_record_failure(inspect, err);
     tunnel_finish(inspect->tunnel);
 }
 
@@ -114,29 +114,6 @@ static void alert_send(struct inspect *inspect, uint8_t description)
         return;
     (void)tls_write_alert(out, description, &err);
     envelope_finish(&mark);
-}
-
-/* What came first in the tunnel is no TLS: answer in words if it looks like HTTP. */
-static void no_tls(struct inspect *inspect, uint8_t first, struct err *err)
-{
-    const struct reply reply = {.err = *err, .generation = 0};
-    char memory[REPLY_MAX];
-    struct text text;
-    struct err send_err;
-
-    if (first >= 'A' && first <= 'Z') {
-        (void)err_set(err, ERR_UNSUPPORTED,
-                      "this tunnel carries TLS only, plain HTTP was sent in it");
-        struct reply words = reply;
-
-        words.err = *err;
-        text_init(&text, memory, sizeof memory);
-        reply_write(&words, &text);
-        (void)envelope_send(&inspect->tunnel->out, text_span(&text), NULL, &send_err);
-    } else {
-        alert_send(inspect, TLS_ALERT_HANDSHAKE_FAILURE);
-    }
-    shake_fail(inspect, err);
 }
 
 /* One name (threats C1, C4): what the client asks for must be what it said in CONNECT. */
@@ -171,8 +148,15 @@ static int shake_start(struct inspect *inspect)
         shake_fail(inspect, &err);
         return 1;
     }
+    tls_allow_alpn(&inspect->tls, TLS_ALPN_H1 | TLS_ALPN_H2);
     inspect_enter(inspect, INSPECT_SHAKE);
     return 1;
+}
+
+/* No record of TLS begins with a letter, every request of HTTP/1 does; who may, policy says. */
+static bool begins_like_http(struct span hello)
+{
+    return hello.ptr[0] >= 'A' && hello.ptr[0] <= 'Z';
 }
 
 static int peek_step(struct inspect *inspect)
@@ -189,8 +173,15 @@ static int peek_step(struct inspect *inspect)
     peeked = sni_peek(buf_span(&inspect->hello), &sni, &err);
     if (peeked == 0)
         return 1;
+    if (peeked < 0 && begins_like_http(buf_span(&inspect->hello))) {
+        inspect->is_plain = 1;
+        inspect->seal.tls = NULL;
+        inspect_http_begin(inspect);
+        return 1;
+    }
     if (peeked < 0) {
-        no_tls(inspect, buf_span(&inspect->hello).ptr[0], &err);
+        alert_send(inspect, TLS_ALERT_HANDSHAKE_FAILURE);
+        shake_fail(inspect, &err);
         return 1;
     }
     if (sni_check(inspect, &sni, &err) < 0) {
@@ -212,8 +203,7 @@ static int mint_step(struct inspect *inspect)
     return 1;
 }
 
-/* Payload -> TLS -> plain_in. */
-static int decrypt(struct inspect *inspect, struct err *err)
+int inspect_decrypt(struct inspect *inspect, struct err *err)
 {
     struct tunnel *tunnel = inspect->tunnel;
     int from_hello = !buf_is_empty(&inspect->hello);
@@ -221,7 +211,7 @@ static int decrypt(struct inspect *inspect, struct err *err)
     size_t before = buf_len(&inspect->plain_in);
     size_t used;
 
-    if (in.len == 0 && !tls_has_pending(&inspect->tls))
+    if (in.len == 0 && (inspect->is_plain || !tls_has_pending(&inspect->tls)))
         return 0;
     if (seal_feed(&inspect->seal, in, &used, &inspect->plain_in, err) < 0)
         return -1;
@@ -233,7 +223,7 @@ static int decrypt(struct inspect *inspect, struct err *err)
 }
 
 /* The client's words are worth more than ours: "unknown ca" means that it does not trust us. */
-static void tls_explain(const struct inspect *inspect, struct err *err)
+void inspect_explain(const struct inspect *inspect, struct err *err)
 {
     if (inspect->tls.alert[0] == '\0')
         return;
@@ -244,79 +234,18 @@ static void tls_explain(const struct inspect *inspect, struct err *err)
 static int shake_step(struct inspect *inspect)
 {
     struct err err;
-    int moved = decrypt(inspect, &err);
+    int moved = inspect_decrypt(inspect, &err);
 
     if (moved < 0) {
-        tls_explain(inspect, &err);
+        inspect_explain(inspect, &err);
         shake_fail(inspect, &err);
         return 1;
     }
     if (inspect->tls.state == TLS_OPEN) {
-        inspect_enter(inspect, INSPECT_HTTP);
+        inspect_http_begin(inspect);
         return 1;
     }
     return moved;
-}
-
-static int http_end(struct inspect *inspect)
-{
-    struct err err;
-    int flushed = seal_flush(&inspect->seal, &err);
-
-    if (flushed >= 0 && !buf_is_empty(&inspect->seal.gather))
-        return flushed; /* the rest when there is room */
-    if (flushed >= 0)
-        seal_close(&inspect->seal);
-    tunnel_finish(inspect->tunnel);
-    return 1;
-}
-
-/* The client has ended its TLS connection: nothing more of a request will come. */
-static int client_ended(struct inspect *inspect)
-{
-    struct exchange *exchange = &inspect->exchange;
-    struct err err;
-
-    if (inspect->tls.state != TLS_ENDED || !buf_is_empty(&inspect->plain_in))
-        return 0;
-    if (exchange_is_idle(exchange)) {
-        inspect->closing = 1;
-        return 1;
-    }
-    if (exchange->request_done || exchange->state == EXCHANGE_DONE)
-        return 0; /* it may still read its response */
-    if (exchange->state == EXCHANGE_SECRET || exchange->state == EXCHANGE_ORIGIN)
-        return 0; /* the whole request may be read already */
-    (void)err_set(&err, ERR_CLOSED, "the client ended in the middle of its request");
-    exchange_abort(exchange, &err);
-    inspect->closing = 1;
-    return 1;
-}
-
-static int http_step(struct inspect *inspect)
-{
-    struct tunnel *tunnel = inspect->tunnel; /* `inspect` may be gone after a step */
-    struct err err;
-    int moved = inspect->closing ? 0 : decrypt(inspect, &err);
-    int stepped;
-
-    if (moved < 0) {
-        tls_explain(inspect, &err);
-        tunnel_abort(tunnel, &err);
-        return 1;
-    }
-    stepped = exchange_step(&inspect->exchange);
-    if (tunnel->state != TUNNEL_INSPECT)
-        return 1;
-    if (stepped == 0 && !inspect->closing)
-        stepped = client_ended(inspect);
-    if (inspect->closing)
-        return http_end(inspect);
-    if (seal_flush(&inspect->seal, &err) < 0) {
-        tunnel_abort(tunnel, &err);
-        return 1;
-    }
-    return moved > 0 || stepped > 0;
 }
 
 int inspect_pump(struct inspect *inspect, struct err *err)
@@ -331,22 +260,9 @@ int inspect_pump(struct inspect *inspect, struct err *err)
     case INSPECT_SHAKE:
         return shake_step(inspect);
     case INSPECT_HTTP:
-        return http_step(inspect);
+        return inspect_http_step(inspect);
     }
     return 0;
-}
-
-void inspect_want(struct inspect *inspect)
-{
-    exchange_want(&inspect->exchange);
-}
-
-bool inspect_holds_nothing(const struct inspect *inspect)
-{
-    const struct origin *origin = inspect->exchange.origin;
-
-    return buf_is_empty(&inspect->hello) && buf_is_empty(&inspect->plain_in) &&
-           buf_is_empty(&inspect->seal.gather) && (origin == NULL || origin_holds_nothing(origin));
 }
 
 void inspect_expired(struct inspect *inspect)
@@ -354,7 +270,7 @@ void inspect_expired(struct inspect *inspect)
     struct err err;
 
     if (inspect->state == INSPECT_HTTP) {
-        exchange_expired(&inspect->exchange);
+        inspect_http_expired(inspect);
         return;
     }
     (void)err_set(&err, inspect->state == INSPECT_MINT ? ERR_TIMEOUT : ERR_REQUEST_TIMEOUT,
@@ -365,5 +281,6 @@ void inspect_expired(struct inspect *inspect)
 
 void inspect_abort(struct inspect *inspect, const struct err *err)
 {
-    exchange_abort(&inspect->exchange, err);
+    for (struct list_node *node = inspect->exchanges.first; node != NULL; node = node->next)
+        exchange_abort(node->item, err);
 }

@@ -40,7 +40,7 @@ static int64_t state_deadline_ms(const struct origin *origin, enum origin_state 
     return deadlines[state];
 }
 
-static void origin_enter(struct origin *origin, enum origin_state next)
+void origin_enter(struct origin *origin, enum origin_state next)
 {
     ENSURE(state_next[origin->state] & 1u << next);
     log_debug("origin %s:%u: %s -> %s", origin->host.name, origin->port, state_names[origin->state],
@@ -66,12 +66,20 @@ void origin_close(struct origin *origin)
 {
     if (origin->state == ORIGIN_CLOSED)
         return;
-    if (origin->state == ORIGIN_IDLE) {
-        list_remove(&origin->session->idle_origins, &origin->node);
+    if (origin->state == ORIGIN_IDLE)
         origin->worker->idle_origins--;
-    }
+    if (origin->h2 != NULL)
+        list_remove(&origin->session->shared_origins, &origin->node);
+    else if (origin->state == ORIGIN_IDLE)
+        list_remove(&origin->session->idle_origins, &origin->node);
     origin_enter(origin, ORIGIN_CLOSED);
     origin->user = NULL;
+    while (origin->users.count > 0)
+        list_remove(&origin->users, origin->users.first);
+    loop_later_cancel(&origin->worker->loop, &origin->task);
+    if (origin->h2 != NULL)
+        h2_free(origin->h2);
+    origin->h2 = NULL;
     if (origin->dialing != NULL) {
         origin_dial_cancel(origin->dialing);
         origin->dialing = NULL;
@@ -88,14 +96,20 @@ void origin_close(struct origin *origin)
     }
 }
 
-/* Before it was open: the one who waits hears why, and the connection is gone. */
-static void origin_fail(struct origin *origin, const struct err *err)
+void origin_fail(struct origin *origin, const struct err *err)
 {
     struct origin_user *user = origin->user;
+    struct list users = origin->users;
 
+    origin->users = (struct list){.first = NULL};
     origin_close(origin);
     if (user != NULL)
         user->on_open(user, NULL, err);
+    while (users.count > 0) {
+        user = list_first(&users);
+        list_remove(&users, &user->node);
+        user->on_lost(user, err);
+    }
 }
 
 static void deadline_expired(struct loop_deadline *deadline)
@@ -103,11 +117,11 @@ static void deadline_expired(struct loop_deadline *deadline)
     struct origin *origin = deadline->owner;
     struct err err;
 
-    if (origin->state == ORIGIN_BUSY) {
+    if (origin->state == ORIGIN_BUSY && (origin->h2 == NULL || origin->users.count > 0)) {
         origin_touch(origin); /* the exchange has a deadline of its own */
         return;
     }
-    if (origin->state == ORIGIN_IDLE) {
+    if (origin->state == ORIGIN_IDLE || origin->state == ORIGIN_BUSY) {
         origin_close(origin);
         return;
     }
@@ -144,7 +158,7 @@ int origin_pull(struct origin *origin, enum origin_end *end, struct err *err)
     if (origin->tls.state == TLS_ENDED)
         *end = ORIGIN_ENDED;
     else if (origin->stream.has_ended && used == 0 && buf_len(&origin->plain_in) == before)
-        *end = ORIGIN_CUT;
+        *end = origin->scheme == RULE_HTTPS ? ORIGIN_CUT : ORIGIN_ENDED;
     return pulled > 0 || used > 0 || buf_len(&origin->plain_in) != before;
 }
 
@@ -183,13 +197,22 @@ void origin_touch(struct origin *origin)
         loop_deadline_set(&origin->deadline, state_deadline_ms(origin, ORIGIN_BUSY));
 }
 
-static void shake_done(struct origin *origin)
+/* It is open: the one who waited for it has it. */
+static void open_done(struct origin *origin)
 {
     struct origin_user *user = origin->user;
+    struct err err;
 
+    if (origin->scheme == RULE_HTTPS && tls_alpn(&origin->tls) == TLS_ALPN_H2 &&
+        origin_h2_start(origin, &err) < 0) {
+        origin_fail(origin, &err);
+        return;
+    }
     origin_enter(origin, ORIGIN_BUSY);
     origin->uses = 0;
     user->on_open(user, origin, NULL);
+    if (origin->h2 != NULL)
+        origin_wake(origin); /* its preface */
 }
 
 static void shake_step(struct origin *origin)
@@ -211,7 +234,21 @@ static void shake_step(struct origin *origin)
         return;
     }
     if (origin->tls.state == TLS_OPEN)
-        shake_done(origin);
+        open_done(origin);
+    else
+        origin_want(origin, ORIGIN_READS);
+}
+
+/* A session ticket or a key update is no byte of a response; everything else ends the connection
+ * (threat A12). */
+static void idle_step(struct origin *origin)
+{
+    enum origin_end end;
+    struct err err;
+
+    if (origin_pull(origin, &end, &err) < 0 || end != ORIGIN_GOES_ON ||
+        !buf_is_empty(&origin->plain_in) || origin_push(origin, &err) < 0)
+        origin_close(origin);
     else
         origin_want(origin, ORIGIN_READS);
 }
@@ -220,6 +257,10 @@ static void stream_ready(struct stream *stream)
 {
     struct origin *origin = stream->owner;
 
+    if (origin->h2 != NULL) {
+        origin_wake(origin);
+        return;
+    }
     switch (origin->state) {
     case ORIGIN_SHAKE:
         shake_step(origin);
@@ -227,18 +268,9 @@ static void stream_ready(struct stream *stream)
     case ORIGIN_BUSY:
         origin->user->on_ready(origin->user);
         break;
-    case ORIGIN_IDLE: {
-        enum origin_end end;
-        struct err err;
-
-        /* A session ticket or a key update is no byte of a response. */
-        if (origin_pull(origin, &end, &err) < 0 || end != ORIGIN_GOES_ON ||
-            !buf_is_empty(&origin->plain_in) || origin_push(origin, &err) < 0)
-            origin_close(origin);
-        else
-            origin_want(origin, ORIGIN_READS);
+    case ORIGIN_IDLE:
+        idle_step(origin);
         break;
-    }
     case ORIGIN_RESOLVE:
     case ORIGIN_CONNECT:
     case ORIGIN_CLOSED:
@@ -266,16 +298,25 @@ static void dial_done(void *owner, int fd, const struct address *address, const 
     text_init(&text, origin->address, sizeof origin->address);
     socket_write_address(&text, address);
     (void)text_str(&text);
-    if (stream_open(&origin->stream, &worker->loop, fd, stream_ready, origin, &err) < 0 ||
-        tls_init_client(&origin->tls, worker->origin_context, &origin->host, &err) < 0) {
+    if (stream_open(&origin->stream, &worker->loop, fd, stream_ready, origin, &err) < 0) {
         origin_fail(origin, &err);
         return;
     }
     origin_enter(origin, ORIGIN_SHAKE);
+    if (origin->scheme == RULE_HTTP) {
+        open_done(origin);
+        return;
+    }
+    if (tls_init_client(&origin->tls, worker->origin_context, &origin->host, &err) < 0 ||
+        (origin->version == ORIGIN_ANY_VERSION &&
+         tls_offer_alpn(&origin->tls, TLS_ALPN_H1 | TLS_ALPN_H2, &err) < 0)) {
+        origin_fail(origin, &err);
+        return;
+    }
     shake_step(origin);
 }
 
-struct origin *origin_open(struct session *session, const struct host *host, uint16_t port,
+struct origin *origin_open(struct session *session, const struct origin_target *target,
                            struct origin_user *user, struct err *err)
 {
     struct worker *worker = session->worker;
@@ -289,61 +330,25 @@ struct origin *origin_open(struct session *session, const struct host *host, uin
         .worker = worker,
         .session = session,
         .user = user,
-        .host = *host,
-        .port = port,
+        .host = *target->host,
+        .port = target->port,
+        .scheme = target->scheme,
+        .version = target->version,
     };
     loop_deadline_init(&origin->deadline, &worker->loop, deadline_expired, origin);
     buf_init(&origin->net_in, &worker->blocks, BUF_PLAIN);
     buf_init(&origin->net_out, &worker->blocks, BUF_PLAIN);
     buf_init(&origin->plain_in, &worker->blocks, BUF_PLAIN);
-    seal_init(&origin->seal, &origin->tls, &origin->net_out, &worker->blocks, SEAL_BARE);
+    seal_init(&origin->seal, target->scheme == RULE_HTTPS ? &origin->tls : NULL, &origin->net_out,
+              &worker->blocks, SEAL_BARE);
     h1_init(&origin->h1, H1_RESPONSES);
     loop_deadline_set(&origin->deadline, state_deadline_ms(origin, ORIGIN_RESOLVE));
     const struct origin_dial_calls calls = {dial_resolved, dial_done, origin};
 
-    origin->dialing = origin_dial_start(worker, host, port, &calls, err);
+    origin->dialing = origin_dial_start(worker, target->host, target->port, &calls, err);
     if (origin->dialing != NULL)
         return origin;
     origin->user = NULL;
     origin_close(origin);
     return NULL;
-}
-
-struct origin *origin_take(struct session *session, const struct host *host, uint16_t port,
-                           struct origin_user *user)
-{
-    for (struct list_node *node = session->idle_origins.first; node != NULL; node = node->next) {
-        struct origin *origin = node->item;
-
-        if (origin->port != port || !target_is_same_host(&origin->host, host))
-            continue;
-        list_remove(&session->idle_origins, &origin->node);
-        session->worker->idle_origins--;
-        origin->user = user;
-        origin->saw_bytes = 0;
-        origin_enter(origin, ORIGIN_BUSY);
-        return origin;
-    }
-    return NULL;
-}
-
-static bool may_wait(const struct origin *origin)
-{
-    return origin->tls.state == TLS_OPEN && !origin->stream.has_ended &&
-           buf_is_empty(&origin->plain_in) && buf_is_empty(&origin->seal.gather) &&
-           !origin->worker->is_draining &&
-           origin->worker->idle_origins < origin->worker->role.config.limits.origins_idle;
-}
-
-void origin_give(struct origin *origin)
-{
-    if (!may_wait(origin)) {
-        origin_close(origin);
-        return;
-    }
-    origin->user = NULL;
-    list_add_first(&origin->session->idle_origins, &origin->node, origin);
-    origin->worker->idle_origins++;
-    origin_enter(origin, ORIGIN_IDLE);
-    origin_want(origin, ORIGIN_READS);
 }

@@ -5,17 +5,20 @@
 #include "crypto/tls.h"
 #include "gateway/seal.h"
 #include "http/h1.h"
+#include "http/h2.h"
 #include "net/dial.h"
 #include "net/resolve.h"
 #include "net/stream.h"
+#include "policy/rule.h"
 
 struct worker;
 struct session;
 struct origin;
 
 /*
- * One verified TLS connection to a real server, of one session. Between exchanges it waits in the
- * session's pool; a byte or an end that comes then closes it (threat A12).
+ * One connection to a real server, of one session: verified TLS, or plain where a rule allows that.
+ * HTTP/1 carries one exchange at a time; between two it waits in the session's pool, and a byte or
+ * an end that comes then closes it (threat A12). HTTP/2 carries many at once.
  */
 #define ORIGIN_STATES(X) /* name, deadline field of config.timeouts, ends when ... */              \
     X(RESOLVE, resolve_ms, "the name is resolved and every address checked")                       \
@@ -31,23 +34,44 @@ enum origin_state {
 #undef ORIGIN_ENUM
 };
 
-/* Who waits for the connection or uses it; exactly one at a time. */
+enum origin_version {
+    ORIGIN_ANY_VERSION, /* what the server chooses of HTTP/2 and HTTP/1.1 */
+    ORIGIN_ONLY_H1,     /* for a switch of protocols */
+};
+
+/* Everything by which connections differ; those of a session that agree in it may serve for each
+ * other. */
+struct origin_target {
+    const struct host *host; /* borrowed for the call */
+    uint16_t port;
+    enum rule_scheme scheme;
+    enum origin_version version;
+};
+
+/* Who waits for the connection or uses it: one while it is made and over HTTP/1, many over HTTP/2.
+ */
 struct origin_user {
     /* RESOLVE to SHAKE have ended: the origin is BUSY and the user's, or NULL with *err. */
     void (*on_open)(struct origin_user *user, struct origin *origin, const struct err *err);
-    /* Something can move on a BUSY connection. */
+    /* Something can move on a BUSY connection of HTTP/1; news of a stream go to its owner. */
     void (*on_ready)(struct origin_user *user);
-    void *owner; /* borrowed */
+    /* A connection of HTTP/2 has gone: every stream of it has ended, the user has left it. */
+    void (*on_lost)(struct origin_user *user, const struct err *err);
+    void *owner;           /* borrowed */
+    struct list_node node; /* in origin->users */
 };
 
 struct origin {
     struct worker *worker;    /* borrowed */
     struct session *session;  /* borrowed: outlives it, or closes it */
-    struct list_node node;    /* in session->idle_origins while IDLE */
-    struct origin_user *user; /* borrowed; NULL while IDLE or CLOSED */
+    struct list_node node;    /* in session->idle_origins while IDLE, or ->shared_origins with h2 */
+    struct origin_user *user; /* borrowed; NULL while IDLE or CLOSED, and with h2 */
+    struct list users;        /* of struct origin_user: of h2 */
     enum origin_state state;
     struct host host;
     uint16_t port;
+    enum rule_scheme scheme;
+    enum origin_version version;
     char address[64];            /* that was dialled, for records */
     struct origin_dial *dialing; /* owned: RESOLVE, CONNECT */
     struct stream stream;
@@ -57,6 +81,9 @@ struct origin {
     struct buf net_out;
     struct buf plain_in;
     struct h1 h1;
+    struct h2 *h2;         /* owned; NULL: HTTP/1 */
+    struct loop_task task; /* of h2: the one place where it runs */
+    int64_t ticked_ms;     /* of h2 */
     struct loop_deadline deadline;
     unsigned uses; /* exchanges begun on it */
     int saw_bytes; /* of the response of this exchange */
@@ -66,17 +93,27 @@ struct origin {
  * Start a connection for a session; `user` hears once, never from within this call. The name is
  * allowed by policy already. NULL with *err: ERR_LIMIT, ERR_MEMORY.
  */
-struct origin *origin_open(struct session *session, const struct host *host, uint16_t port,
+struct origin *origin_open(struct session *session, const struct origin_target *target,
                            struct origin_user *user, struct err *err);
 
-/* An idle connection of the session to host:port, now BUSY and `user`'s; NULL if there is none. */
-struct origin *origin_take(struct session *session, const struct host *host, uint16_t port,
+/* Where the origin's connection comes from, in records. */
+const char *origin_version_name(const struct origin *origin);
+
+/*
+ * An open connection of the session for `target` that can take one more exchange, now BUSY and used
+ * by `user`; NULL if there is none.
+ */
+struct origin *origin_take(struct session *session, const struct origin_target *target,
                            struct origin_user *user);
 
-/* Give a BUSY connection back that stands between two exchanges; closes it if it may not wait. */
-void origin_give(struct origin *origin);
+/*
+ * The user needs it no more. ORIGIN_KEEP: it stands between two exchanges and may serve another;
+ * ORIGIN_DISCARD: over HTTP/1 it is closed, for nobody knows what would come on it next.
+ */
+enum origin_fate { ORIGIN_KEEP, ORIGIN_DISCARD };
+void origin_leave(struct origin *origin, struct origin_user *user, enum origin_fate fate);
 
-/* In any state. The user, if there is one, does not hear of it. */
+/* In any state. The users, if there are any, do not hear of it. */
 void origin_close(struct origin *origin);
 
 /*
@@ -96,5 +133,22 @@ bool origin_holds_nothing(const struct origin *origin);
 
 /* Another while of patience: something moved. */
 void origin_touch(struct origin *origin);
+
+/* HTTP/2: a stream has something to say: it is heard at the end of this tick. */
+void origin_wake(struct origin *origin);
+
+/* --- for the files of the origin --- */
+
+/* The only function that assigns the state. */
+void origin_enter(struct origin *origin, enum origin_state next);
+
+/* It is of no use any more: those who wait for it or use it hear why, and it is gone. */
+void origin_fail(struct origin *origin, const struct err *err);
+
+/* The server has chosen HTTP/2. */
+int origin_h2_start(struct origin *origin, struct err *err);
+
+/* What came on its socket, what its streams have to say. May bring it to its end. */
+void origin_h2_run(struct origin *origin);
 
 #endif

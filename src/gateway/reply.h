@@ -4,6 +4,7 @@
 
 #include "base/err.h"
 #include "base/text.h"
+#include "http/message.h"
 
 /* The gateway's own answers: status line, Exeat-Reason, problem+json (docs/protocol.md section 5).
  */
@@ -18,6 +19,18 @@ struct reply {
     uint64_t generation; /* of the policy */
     enum reply_content content;
 };
+
+/* An answer in parts, for whichever codec sends it. Everything it points to lies in it. */
+#define REPLY_FIELDS 4
+struct reply_parts {
+    struct http_response response; /* with its length; closes a connection of HTTP/1 */
+    struct span content;           /* problem+json */
+    struct http_field fields[REPLY_FIELDS];
+    char words[256];
+    char json[2048];
+};
+
+void reply_make(const struct reply *reply, struct reply_parts *parts);
 
 /*
  * A complete HTTP/1.1 response that closes the connection. The reason phrase carries err.text,

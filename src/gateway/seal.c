@@ -41,12 +41,27 @@ size_t seal_room(const struct seal *seal)
     return plain - buf_len(&seal->gather) - SEAL_SLACK;
 }
 
+static int plain_send(struct seal *seal, struct span bytes, size_t *used, struct err *err)
+{
+    *used = 0;
+    bytes.len = num_min(bytes.len, TLS_RECORD);
+    if (buf_free_len(seal->sealed) < bytes.len + ENVELOPE_HEAD)
+        return 0;
+    if (seal->wrap == SEAL_BARE ? buf_append(seal->sealed, bytes, err) < 0
+                                : envelope_send(seal->sealed, bytes, NULL, err) < 0)
+        return -1;
+    *used = bytes.len;
+    return 0;
+}
+
 /* The callback's bytes between open and finish become one envelope. */
 static int wrapped_send(struct seal *seal, struct span bytes, size_t *used, struct err *err)
 {
     struct envelope_mark mark;
     int result;
 
+    if (seal->tls == NULL)
+        return plain_send(seal, bytes, used, err);
     if (seal->wrap == SEAL_BARE)
         return tls_send(seal->tls, bytes, used, seal->sealed, err);
     if (envelope_begin(&mark, seal->sealed, err) < 0)
@@ -73,12 +88,16 @@ static ssize_t some_send(struct seal *seal, struct span bytes, struct err *err)
     return (ssize_t)sent;
 }
 
+static bool may_send(const struct seal *seal)
+{
+    return seal->tls == NULL || seal->tls->state == TLS_OPEN || seal->tls->state == TLS_ENDED;
+}
+
 int seal_flush(struct seal *seal, struct err *err)
 {
     ssize_t sent;
 
-    if (buf_is_empty(&seal->gather) ||
-        (seal->tls->state != TLS_OPEN && seal->tls->state != TLS_ENDED))
+    if (buf_is_empty(&seal->gather) || !may_send(seal))
         return 0;
     sent = some_send(seal, buf_span(&seal->gather), err);
     if (sent < 0)
@@ -126,6 +145,10 @@ int seal_feed(struct seal *seal, struct span in, size_t *used, struct buf *plain
     int result;
 
     *used = 0;
+    if (seal->tls == NULL) {
+        *used = buf_append_some(plain, in);
+        return 0;
+    }
     if (buf_free_len(seal->sealed) < TLS_RECORD_MAX + ENVELOPE_HEAD)
         return 0;
     if (seal->wrap == SEAL_BARE)
@@ -142,7 +165,7 @@ void seal_close(struct seal *seal)
     struct envelope_mark mark;
     struct err err;
 
-    if (buf_free_len(seal->sealed) < TLS_RECORD_MAX + ENVELOPE_HEAD)
+    if (seal->tls == NULL || buf_free_len(seal->sealed) < TLS_RECORD_MAX + ENVELOPE_HEAD)
         return;
     if (seal->wrap == SEAL_BARE) {
         tls_send_close(seal->tls, seal->sealed);

@@ -8,7 +8,8 @@
 
 /*
  * Plaintext on its way into a TLS connection: heads and small pieces are gathered so that they
- * share a record, large pieces are encrypted straight from where they lie.
+ * share a record, large pieces are encrypted straight from where they lie. Without TLS (plain HTTP)
+ * the bytes go out as they are.
  */
 enum seal_wrap {
     SEAL_BARE,     /* the records are what the socket gets */
@@ -16,7 +17,7 @@ enum seal_wrap {
 };
 
 struct seal {
-    struct tls *tls;    /* borrowed */
+    struct tls *tls;    /* borrowed; NULL: plain */
     struct buf *sealed; /* borrowed */
     struct buf gather;  /* secret: may hold an injected credential */
     enum seal_wrap wrap;

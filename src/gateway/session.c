@@ -2,6 +2,7 @@
 /* Sessions of a worker and the credentials they may use. */
 #include "gateway/session.h"
 
+#include "gateway/inspect.h"
 #include "gateway/origin.h"
 #include "gateway/tunnel.h"
 #include "gateway/worker.h"
@@ -26,6 +27,8 @@ static void session_free(struct session *session)
     ENSURE(session->tunnels.count == 0);
     while (session->idle_origins.count > 0)
         origin_close(list_first(&session->idle_origins));
+    while (session->shared_origins.count > 0)
+        origin_close(list_first(&session->shared_origins));
     for (size_t i = 0; i < worker->role.config.policy.credential_count; i++) {
         vault_link_forget(&worker->vault, &session->credentials[i].wait);
         credential_wipe(&session->credentials[i]);
@@ -42,7 +45,7 @@ static void linger_expired(struct loop_deadline *deadline)
 {
     struct session *session = deadline->owner;
 
-    if (session->is_wiped || session->idle_origins.count == 0) {
+    if (session->is_wiped || session->idle_origins.count + session->shared_origins.count == 0) {
         session_free(session);
         return;
     }
@@ -53,8 +56,13 @@ static void linger_expired(struct loop_deadline *deadline)
 
 static void tunnels_wake(struct session *session)
 {
-    for (struct list_node *node = session->tunnels.first; node != NULL; node = node->next)
-        tunnel_wake(node->item);
+    for (struct list_node *node = session->tunnels.first; node != NULL; node = node->next) {
+        struct tunnel *tunnel = node->item;
+
+        tunnel_wake(tunnel);
+        if (tunnel->inspect != NULL)
+            inspect_wake(tunnel->inspect);
+    }
 }
 
 static void credential_replied(struct vault_wait *wait, const struct message *reply)

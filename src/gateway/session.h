@@ -40,7 +40,8 @@ struct session {
     int64_t expires_wall_ms;
     uint64_t auth_count;            /* how often the vault has named it to us */
     struct list tunnels;            /* of struct tunnel */
-    struct list idle_origins;       /* of struct origin, last used first */
+    struct list idle_origins;       /* of struct origin with HTTP/1, last used first */
+    struct list shared_origins;     /* of struct origin with HTTP/2, also while they are used */
     struct credential *credentials; /* owned, as many as the policy has */
     struct loop_deadline linger;
     int is_wiped; /* the credentials, since the last tunnel left */

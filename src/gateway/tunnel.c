@@ -46,6 +46,17 @@ void tunnel_deadline(struct tunnel *tunnel, int64_t in_ms)
         loop_deadline_set(&tunnel->deadline, in_ms);
 }
 
+void tunnel_deadline_clear(struct tunnel *tunnel)
+{
+    loop_deadline_clear(&tunnel->deadline);
+}
+
+void tunnel_deadline_keep(struct tunnel *tunnel, int64_t in_ms)
+{
+    if (tunnel->deadline.at_ms == 0)
+        loop_deadline_set(&tunnel->deadline, in_ms);
+}
+
 void tunnel_enter(struct tunnel *tunnel, enum tunnel_state next)
 {
     const struct config_timeouts *timeouts = &tunnel->worker->role.config.timeouts;

@@ -112,6 +112,12 @@ void tunnel_finish(struct tunnel *tunnel);
 /* A state of its own table of inspect.h has begun or moved: the tunnel keeps the one deadline. */
 void tunnel_deadline(struct tunnel *tunnel, int64_t in_ms);
 
+/* Somebody else watches over it now. */
+void tunnel_deadline_clear(struct tunnel *tunnel);
+
+/* Set it unless there is one. */
+void tunnel_deadline_keep(struct tunnel *tunnel, int64_t in_ms);
+
 /* Our answer to the CONNECT, when it is not 200; then the tunnel ends. Writes the record. */
 void tunnel_refuse(struct tunnel *tunnel, const struct err *err);
 

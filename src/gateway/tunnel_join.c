@@ -180,7 +180,8 @@ static void reached(struct origin_user *user, struct origin *origin, const struc
     if (origin == NULL)
         tunnel->reach_err = *err;
     else
-        origin_give(origin); /* the first exchange takes it from the session's pool */
+        /* The first exchange takes it from the session's pool. */
+        origin_leave(origin, &tunnel->reach, ORIGIN_KEEP);
     tunnel_wake(tunnel);
 }
 
@@ -189,8 +190,30 @@ static void reached_ready(struct origin_user *user)
     (void)user;
 }
 
+static void reached_lost(struct origin_user *user, const struct err *err)
+{
+    (void)user;
+    (void)err;
+}
+
+/* By which scheme will the first request go? If this is wrong it makes a connection of its own. */
+static enum rule_scheme scheme_guess(const struct tunnel *tunnel)
+{
+    unsigned schemes = tunnel->decision.rule->schemes;
+
+    if (!(schemes & (unsigned)RULE_HTTP))
+        return RULE_HTTPS;
+    return schemes & (unsigned)RULE_HTTPS && tunnel->port != 80 ? RULE_HTTPS : RULE_HTTP;
+}
+
 static int reach_start(struct tunnel *tunnel, struct err *err)
 {
+    const struct origin_target target = {
+        .host = &tunnel->host,
+        .port = tunnel->port,
+        .scheme = scheme_guess(tunnel),
+        .version = ORIGIN_ANY_VERSION,
+    };
     struct origin *origin;
 
     if (tunnel->decision.rule->action != RULE_ALLOW) {
@@ -200,16 +223,16 @@ static int reach_start(struct tunnel *tunnel, struct err *err)
     tunnel->reach = (struct origin_user){
         .on_open = reached,
         .on_ready = reached_ready,
+        .on_lost = reached_lost,
         .owner = tunnel,
     };
-    origin = origin_take(tunnel->session, &tunnel->host, tunnel->port, &tunnel->reach);
+    origin = origin_take(tunnel->session, &target, &tunnel->reach);
     if (origin != NULL) {
-        origin_give(origin);
+        origin_leave(origin, &tunnel->reach, ORIGIN_KEEP);
         tunnel->reach_done = 1;
         return 0;
     }
-    tunnel->reaching =
-        origin_open(tunnel->session, &tunnel->host, tunnel->port, &tunnel->reach, err);
+    tunnel->reaching = origin_open(tunnel->session, &target, &tunnel->reach, err);
     return tunnel->reaching == NULL ? -1 : 0;
 }
 

@@ -109,9 +109,8 @@ static void worker_drain(struct worker *worker, int64_t allowed_ms)
     for (struct list_node *node = worker->tunnels.first; node != NULL; node = node->next) {
         struct tunnel *tunnel = node->item;
 
-        if (tunnel->inspect != NULL && tunnel->inspect->served > 0 &&
-            exchange_is_idle(&tunnel->inspect->exchange))
-            tunnel->inspect->closing = 1;
+        if (tunnel->inspect != NULL)
+            inspect_drain(tunnel->inspect);
         tunnel_wake(tunnel);
     }
     loop_deadline_set(&worker->drain, allowed_ms > 0 ? allowed_ms : 1);

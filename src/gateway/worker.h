@@ -8,6 +8,7 @@
 #include "gateway/role.h"
 #include "gateway/session.h"
 #include "gateway/vault_link.h"
+#include "http/h2.h"
 #include "net/resolve.h"
 
 /*
@@ -49,6 +50,10 @@ struct worker {
     struct pool tunnel_pool;
     struct pool inspect_pool;
     struct pool pass_pool;
+    struct pool exchange_pool;
+    struct pool stream_pool;   /* of HTTP/2 streams, both sides */
+    struct pool stream_blocks; /* of LIMIT_STREAM_WINDOW: content of streams that came */
+    struct h2_pools h2_pools;  /* the four that an engine of HTTP/2 takes from */
     struct pool origin_pool;
     struct pool dial_pool;
     struct pool session_pool;

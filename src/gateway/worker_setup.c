@@ -114,6 +114,12 @@ static int listeners_setup(struct worker *worker, struct err *err)
     return 0;
 }
 
+/* What a tunnel has on average at the most: HTTP/2 makes many requests at once. */
+#define EXCHANGES_EACH 4
+
+/* One block of a stream's content for so many of the others. */
+#define BUFFERS_EACH 8
+
 static int pools_setup(struct worker *worker, struct err *err)
 {
     const struct config_limits *limits = &worker->role.config.limits;
@@ -121,10 +127,22 @@ static int pools_setup(struct worker *worker, struct err *err)
     uint8_t seed[16];
 
     pool_init(&worker->blocks, LIMIT_BLOCK, limits->buffers, KEEP_BLOCKS);
-    pool_init(&worker->arena_blocks, LIMIT_ARENA_BLOCK, 4 * tunnels, KEEP_ITEMS);
+    pool_init(&worker->arena_blocks, LIMIT_ARENA_BLOCK, 8 * tunnels, KEEP_ITEMS);
     pool_init(&worker->tunnel_pool, sizeof(struct tunnel), tunnels + WORKER_EXCESS, KEEP_ITEMS);
     pool_init(&worker->inspect_pool, sizeof(struct inspect), tunnels, KEEP_ITEMS);
     pool_init(&worker->pass_pool, sizeof(struct pass), tunnels, KEEP_ITEMS);
+    pool_init(&worker->exchange_pool, sizeof(struct exchange), EXCHANGES_EACH * tunnels,
+              KEEP_ITEMS);
+    pool_init(&worker->stream_pool, sizeof(struct h2_stream), 2 * EXCHANGES_EACH * tunnels,
+              KEEP_ITEMS);
+    pool_init(&worker->stream_blocks, LIMIT_STREAM_WINDOW, limits->buffers / BUFFERS_EACH,
+              KEEP_BLOCKS);
+    worker->h2_pools = (struct h2_pools){
+        .streams = &worker->stream_pool,
+        .recv = &worker->stream_blocks,
+        .send = &worker->blocks,
+        .arena = &worker->arena_blocks,
+    };
     pool_init(&worker->origin_pool, sizeof(struct origin), tunnels + limits->origins_idle,
               KEEP_ITEMS);
     pool_init(&worker->dial_pool, origin_dial_size(), tunnels, 16);

@@ -31,7 +31,7 @@ void ws_shake_key(struct ws_shake *shake, const uint8_t nonce[16])
 }
 
 /* RFC 6455 section 4.2.2: base64 of SHA-1 of the key and a constant. */
-static void accept_write(struct span key, char accept[WS_SHAKE_ACCEPT + 1])
+void ws_shake_accept(struct span key, char accept[WS_SHAKE_ACCEPT + 1])
 {
     static const char suffix[] = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
     uint8_t digest[DIGEST_SHA1];
@@ -115,7 +115,7 @@ int ws_shake_check(const struct ws_shake *shake, const struct http_response *res
         return err_set(err, ERR_GATEWAY, "upgrade: not to websocket");
     if (!has_option(fields, "Connection", "upgrade"))
         return err_set(err, ERR_GATEWAY, "upgrade: Connection without upgrade");
-    accept_write(span_of(shake->key, WS_SHAKE_KEY), accept);
+    ws_shake_accept(span_of(shake->key, WS_SHAKE_KEY), accept);
     if (!span_equal(only_value(fields, "Sec-WebSocket-Accept"), span_text(accept)))
         return err_set(err, ERR_GATEWAY, "upgrade: wrong Sec-WebSocket-Accept");
     if (http_fields_count(fields, span_text("Sec-WebSocket-Extensions")) > 0)
@@ -187,7 +187,7 @@ int ws_shake_read(const struct http_request *request, struct span *token,
         return err_set(err, ERR_MEDIA_TYPE, "upgrade: Content-Type is not %s", media_type);
     if (token_read(fields, token, err) < 0)
         return -1;
-    accept_write(key, accept);
+    ws_shake_accept(key, accept);
     return 0;
 }
 

@@ -22,6 +22,9 @@ struct ws_shake {
 /* Fill `key` from 16 random bytes. */
 void ws_shake_key(struct ws_shake *shake, const uint8_t nonce[16]);
 
+/* The Sec-WebSocket-Accept that answers `key` (RFC 6455 section 4.2.2), NUL behind it. */
+void ws_shake_accept(struct span key, char accept[WS_SHAKE_ACCEPT + 1]);
+
 /* The upgrade request, into memory of the caller (it holds the token: wipe it). */
 void ws_shake_write(const struct ws_shake *shake, struct text *out);
 

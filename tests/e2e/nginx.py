@@ -24,7 +24,7 @@ http {{
     scgi_temp_path {directory}/scgi;
     client_max_body_size 256m;
     server {{
-        listen 127.0.0.1:{port} ssl;
+        listen 127.0.0.1:{port} ssl{http2};
         server_name nginx.test;
         ssl_certificate {certificate};
         ssl_certificate_key {key};
@@ -32,7 +32,7 @@ http {{
         default_type text/plain;
         location = / {{ return 200 "hello from nginx\\n"; }}
         location = /echo-headers {{
-            return 200 "host=$http_host\\nua=$http_user_agent\\nkey=$http_dd_api_key\\nvia=$http_via\\n";
+            return 200 "host=$http_host\\nua=$http_user_agent\\nkey=$http_dd_api_key\\nvia=$http_via\\nprotocol=$server_protocol\\n";
         }}
         location ~ ^/git(/.*) {{
             fastcgi_pass unix:{directory}/git.sock;
@@ -54,7 +54,7 @@ def git(*words, cwd, environment):
 
 
 class Nginx:
-    def __init__(self, directory, certificate, key):
+    def __init__(self, directory, certificate, key, *, http2=False):
         self.directory = pathlib.Path(directory)
         self.port = free_port()
         for name in ("files", "repositories"):
@@ -65,6 +65,7 @@ class Nginx:
         config = self.directory / "nginx.conf"
         config.write_text(CONFIG.format(directory=self.directory, port=self.port,
                                         certificate=certificate, key=key,
+                                        http2=" http2" if http2 else "",
                                         user="user root;" if os.getuid() == 0 else ""))
         self.fcgi = Program("fcgiwrap", ["fcgiwrap", "-s", f"unix:{self.directory}/git.sock"],
                             env=self.environment, directory=self.directory)

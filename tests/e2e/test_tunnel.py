@@ -91,11 +91,12 @@ def test_a_client_that_trusts_somebody_else_is_named_in_the_audit(journey, tunne
                         if "refused our certificate" in record["detail"]], "a record of it")
 
 
-def test_plain_http_in_the_tunnel_is_told_that_it_is_not_carried(journey, tunnel):
+def test_plain_http_in_the_tunnel_is_told_that_no_rule_allows_it(journey, tunnel):
     """Threat C7."""
     tunnel.send(request_of(journey))
     answer = tunnel.answer()
-    assert (answer.status, answer.reason) == (501, "not_supported")
+    assert (answer.status, answer.reason) == (403, "policy_denied")
+    assert b"plain http" in answer.body
 
 
 def test_an_interim_response_and_a_body_that_waits_for_it(journey, tunnel):

@@ -277,6 +277,13 @@ class Tunnel:
         self.close()
 
 
+class KeptReader(io.BufferedReader):
+    """http.client closes its file after each response; the connection goes on."""
+
+    def close(self):
+        pass
+
+
 class TlsClient(io.RawIOBase):
     """TLS over a channel, by memory, so that a test decides how its bytes are cut."""
 
@@ -289,6 +296,7 @@ class TlsClient(io.RawIOBase):
         self._out = ssl.MemoryBIO()
         self.tls = context.wrap_bio(self._in, self._out, server_hostname=name)
         self.cut = None  # bytes at a time, or None
+        self._reader = KeptReader(self, 65536)
 
     def client_hello(self):
         """The first flight, which the caller sends itself."""
@@ -343,11 +351,12 @@ class TlsClient(io.RawIOBase):
             sent = self._loop(lambda: self.tls.write(view[:65536]))
             view = view[sent:]
 
-    def close(self):
-        """http.client closes its file after each response; the connection goes on."""
-
     def makefile(self, *_args, **_options):
-        return io.BufferedReader(self, 65536)
+        """One reader for all responses: two of them may come in one record."""
+        return self._reader
+
+    def read(self, size=-1):
+        return self._reader.read() if size < 0 else self._reader.read1(size)
 
     def request(self, method, target, host, *, fields=(), body=b"", framing=True):
         """One request on this connection, and its whole response as an Answer."""
