@@ -14,6 +14,7 @@
 #include "wire/ws_frame.h"
 
 #include "base/num.h"
+#include "wire/ws_utf8.h"
 
 enum ws_phase { WS_HEAD, WS_DATA, WS_CONTROL, WS_CLOSED, WS_FAILED };
 
@@ -57,38 +58,11 @@ static bool is_control(enum ws_opcode opcode)
     return (opcode & 8U) != 0;
 }
 
-/* Length of the UTF-8 sequence (RFC 3629) at the start of `s`, 0 if there is none. */
-static size_t utf8_sequence(struct span s)
-{
-    static const uint32_t least[] = {0x80, 0x800, 0x10000};
-    uint8_t lead = s.ptr[0];
-    size_t len = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
-    uint32_t point = lead & (0x7fU >> len);
-
-    if (lead < 0x80)
-        return 1;
-    if (lead < 0xc2 || lead > 0xf4 || len > s.len)
-        return 0;
-    for (size_t i = 1; i < len; i++) {
-        if ((s.ptr[i] & 0xc0U) != 0x80)
-            return 0;
-        point = point << 6 | (s.ptr[i] & 0x3fU);
-    }
-    if (point < least[len - 2] || point > 0x10ffff || (point >= 0xd800 && point <= 0xdfff))
-        return 0;
-    return len;
-}
-
 static bool is_utf8(struct span s)
 {
-    while (s.len > 0) {
-        size_t len = utf8_sequence(s);
+    struct ws_utf8 utf8 = {0};
 
-        if (len == 0)
-            return false;
-        s = span_from(s, len);
-    }
-    return true;
+    return ws_utf8_feed(&utf8, s) && ws_utf8_is_whole(&utf8);
 }
 
 /* RFC 6455 section 7.4 and the IANA registry: what may stand in a close frame. */
@@ -368,6 +342,16 @@ size_t ws_frame_write_head(uint8_t head[WS_FRAME_HEAD], enum ws_opcode opcode, u
         at += 4;
     }
     return at;
+}
+
+size_t ws_frame_write_part_head(uint8_t head[WS_FRAME_HEAD], enum ws_opcode opcode, uint64_t len,
+                                const uint8_t mask[4])
+{
+    size_t head_len = ws_frame_write_head(head, opcode, len, mask);
+
+    ENSURE(!is_control(opcode));
+    head[0] = (uint8_t)opcode;
+    return head_len;
 }
 
 void ws_frame_mask(struct room bytes, const uint8_t mask[4], uint64_t offset)

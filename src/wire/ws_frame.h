@@ -81,6 +81,10 @@ uint16_t ws_frame_close_code(const struct ws_frame *ws);
 size_t ws_frame_write_head(uint8_t head[WS_FRAME_HEAD], enum ws_opcode opcode, uint64_t len,
                            const uint8_t mask[4]);
 
+/* The same for a part of a message that goes on: more frames follow, each a WS_CONTINUATION. */
+size_t ws_frame_write_part_head(uint8_t head[WS_FRAME_HEAD], enum ws_opcode opcode, uint64_t len,
+                                const uint8_t mask[4]);
+
 /* XOR with the mask as if `bytes` began at `offset` of the payload. Vectorised. */
 void ws_frame_mask(struct room bytes, const uint8_t mask[4], uint64_t offset);
 

@@ -51,19 +51,24 @@ void ws_shake_accept(struct span key, char accept[WS_SHAKE_ACCEPT + 1])
 
 void ws_shake_write(const struct ws_shake *shake, struct text *out)
 {
-    ENSURE(is_visible(shake->host) && is_visible(shake->path) && is_visible(shake->token));
+    ENSURE(is_visible(shake->host) && is_visible(shake->path));
+    ENSURE(shake->token.len == 0 || is_visible(shake->token));
     text_add_str(out, "GET ");
     text_add(out, shake->path);
     text_add_str(out, " HTTP/1.1\r\nHost: ");
     text_add(out, shake->host);
     text_add_str(out, "\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: ");
     text_add(out, span_of(shake->key, WS_SHAKE_KEY));
-    text_add_str(out, "\r\nSec-WebSocket-Version: 13\r\nContent-Type: ");
-    text_add_str(out, media_type);
-    text_add_str(out, "\r\nAuthorization: ");
-    text_add_str(out, bearer);
-    text_add(out, shake->token);
-    text_add_str(out, "\r\n\r\n");
+    text_add_str(out, "\r\nSec-WebSocket-Version: 13\r\n");
+    if (shake->token.len > 0) {
+        text_add_str(out, "Content-Type: ");
+        text_add_str(out, media_type);
+        text_add_str(out, "\r\nAuthorization: ");
+        text_add_str(out, bearer);
+        text_add(out, shake->token);
+        text_add_str(out, "\r\n");
+    }
+    text_add_str(out, "\r\n");
 }
 
 /* The value of the only field called `name`; len 0 if there is none, or more than one. */
@@ -163,8 +168,8 @@ static bool has_content(const struct http_framing *framing)
     return framing->body != HTTP_BODY_NONE;
 }
 
-int ws_shake_read(const struct http_request *request, struct span *token,
-                  char accept[WS_SHAKE_ACCEPT + 1], struct err *err)
+int ws_shake_read_upgrade(const struct http_request *request, char accept[WS_SHAKE_ACCEPT + 1],
+                          struct err *err)
 {
     const struct http_fields *fields = &request->fields;
     struct span key;
@@ -183,12 +188,18 @@ int ws_shake_read(const struct http_request *request, struct span *token,
         return -1;
     if (has_content(&request->framing))
         return err_set(err, ERR_SYNTAX, "upgrade: request with content");
-    if (!span_equal_nocase(only_value(fields, "Content-Type"), span_text(media_type)))
-        return err_set(err, ERR_MEDIA_TYPE, "upgrade: Content-Type is not %s", media_type);
-    if (token_read(fields, token, err) < 0)
-        return -1;
     ws_shake_accept(key, accept);
     return 0;
+}
+
+int ws_shake_read(const struct http_request *request, struct span *token,
+                  char accept[WS_SHAKE_ACCEPT + 1], struct err *err)
+{
+    if (ws_shake_read_upgrade(request, accept, err) < 0)
+        return -1;
+    if (!span_equal_nocase(only_value(&request->fields, "Content-Type"), span_text(media_type)))
+        return err_set(err, ERR_MEDIA_TYPE, "upgrade: Content-Type is not %s", media_type);
+    return token_read(&request->fields, token, err);
 }
 
 int ws_shake_answer(const char accept[WS_SHAKE_ACCEPT + 1], struct buf *out, struct err *err)

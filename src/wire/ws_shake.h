@@ -6,16 +6,19 @@
 #include "base/text.h"
 #include "http/message.h"
 
-/* The WebSocket handshake of the tunnel (RFC 6455 section 4, docs/protocol.md section 2). */
+/*
+ * The WebSocket handshake (RFC 6455 section 4), and what the tunnel's has besides
+ * (docs/protocol.md section 2).
+ */
 
 #define WS_SHAKE_KEY    24 /* base64 of 16 random bytes */
 #define WS_SHAKE_ACCEPT 28
 
-/* All three hold visible ASCII and are not empty: the caller has checked. */
+/* All three hold visible ASCII, and only `token` may be empty: the caller has checked. */
 struct ws_shake {
     struct span host; /* Host field, with the port unless it is the scheme's default */
     struct span path;
-    struct span token; /* for Authorization: Bearer */
+    struct span token; /* for Authorization: Bearer; empty: a WebSocket that is no tunnel */
     char key[WS_SHAKE_KEY + 1];
 };
 
@@ -37,10 +40,16 @@ int ws_shake_check(const struct ws_shake *shake, const struct http_response *res
                    struct err *err);
 
 /*
- * Server: is this a proper upgrade request of ours? *token is the Bearer token (borrowed), *accept
- * the value to answer with. GET (ERR_METHOD), Upgrade/Connection/Version 13 (ERR_UPGRADE), Key
- * (ERR_SYNTAX), Content-Type: application/proto (ERR_MEDIA_TYPE), exactly one Authorization: Bearer
- * (ERR_TOKEN_MISSING) of at most LIMIT_TOKEN bytes (ERR_TOKEN_INVALID), no content (ERR_SYNTAX).
+ * Server: is this a proper upgrade request? *accept is the value to answer with. GET (ERR_METHOD),
+ * Upgrade/Connection/Version 13 (ERR_UPGRADE), Key (ERR_SYNTAX), no content (ERR_SYNTAX).
+ */
+int ws_shake_read_upgrade(const struct http_request *request, char accept[WS_SHAKE_ACCEPT + 1],
+                          struct err *err);
+
+/*
+ * The same for a tunnel. *token is the Bearer token (borrowed). Besides: Content-Type:
+ * application/proto (ERR_MEDIA_TYPE), exactly one Authorization: Bearer (ERR_TOKEN_MISSING) of at
+ * most LIMIT_TOKEN bytes (ERR_TOKEN_INVALID).
  */
 int ws_shake_read(const struct http_request *request, struct span *token,
                   char accept[WS_SHAKE_ACCEPT + 1], struct err *err);

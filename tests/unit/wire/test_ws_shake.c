@@ -111,6 +111,23 @@ TEST(ws_shake_ignores_case_order_and_what_it_does_not_use)
         ERR_OK);
 }
 
+TEST(ws_shake_writes_and_reads_a_websocket_that_is_no_tunnel)
+{
+    char memory[512];
+    struct ws_shake own = {.host = span_text("echo.example"), .path = span_text("/chat?a=b")};
+    struct text text;
+
+    memcpy(own.key, shake.key, sizeof own.key);
+    text_init(&text, memory, sizeof memory);
+    ws_shake_write(&own, &text);
+    CHECK_INT(parse_request(text_span(&text)), -1);
+    CHECK_INT(err.code, ERR_MEDIA_TYPE);
+    CHECK_INT(ws_shake_read_upgrade(&request, accept_value, &err), 0);
+    CHECK_STR(accept_value, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+    CHECK_INT(http_fields_count(&request.fields, span_text("Authorization")), 0);
+    CHECK_INT(http_fields_count(&request.fields, span_text("Content-Type")), 0);
+}
+
 TEST(ws_shake_writes_what_it_reads)
 {
     struct ws_shake own = {
@@ -362,6 +379,7 @@ int main(void)
         TEST_OF(ws_shake_key_is_base64_of_the_nonce),
         TEST_OF(ws_shake_reads_a_request_of_the_tunnel),
         TEST_OF(ws_shake_ignores_case_order_and_what_it_does_not_use),
+        TEST_OF(ws_shake_writes_and_reads_a_websocket_that_is_no_tunnel),
         TEST_OF(ws_shake_writes_what_it_reads),
         TEST_OF(ws_shake_offers_no_extension_and_no_subprotocol),
         TEST_OF(ws_shake_wants_get),

@@ -28,6 +28,16 @@ TEST(ws_frame_writes_minimal_heads)
                      BYTES("82 ff 00 00 00 00 00 01 00 00 37 fa 21 3d")));
 }
 
+TEST(ws_frame_writes_heads_of_parts_without_the_final_bit)
+{
+    uint8_t head[WS_FRAME_HEAD];
+
+    CHECK(span_equal(span_of(head, ws_frame_write_part_head(head, WS_TEXT, 5, NULL)),
+                     BYTES("01 05")));
+    CHECK(span_equal(span_of(head, ws_frame_write_part_head(head, WS_CONTINUATION, 256, NULL)),
+                     BYTES("00 7e 01 00")));
+}
+
 /* Against one byte at a time, for every length, alignment and offset that could matter. */
 TEST(ws_frame_masks_like_one_byte_at_a_time)
 {
@@ -118,7 +128,9 @@ TEST(ws_frame_sends_a_control_frame_whole_or_not_at_all)
     pool_fini(&pool);
 }
 
-TEST_MAIN(TEST_OF(ws_frame_writes_minimal_heads), TEST_OF(ws_frame_masks_like_one_byte_at_a_time),
+TEST_MAIN(TEST_OF(ws_frame_writes_minimal_heads),
+          TEST_OF(ws_frame_writes_heads_of_parts_without_the_final_bit),
+          TEST_OF(ws_frame_masks_like_one_byte_at_a_time),
           TEST_OF(ws_frame_mask_goes_on_at_offsets_over_32_bits),
           TEST_OF(ws_frame_sends_control_frames),
           TEST_OF(ws_frame_sends_close_frames_that_it_reads),
