@@ -6,9 +6,10 @@ DESTDIR ?=
 SECONDS_EACH ?= 60
 MINUTES ?= 5
 TUNNELS ?= 48
+BENCH ?=
 
 # Flags for the compiler go to "meson setup", not to the environment of every tool.
-.PHONY: help build install tools check demo fuzz soak clean
+.PHONY: help build install tools check demo fuzz soak bench clean
 
 help:
 	@echo 'make build                      build exeat and exeat-gateway into $(BUILD)/'
@@ -18,6 +19,7 @@ help:
 	@echo 'make check STAGES="words e2e"   only these stages of it'
 	@echo 'make fuzz                       fuzz every target for SECONDS_EACH=$(SECONDS_EACH) seconds'
 	@echo 'make soak                       MINUTES=$(MINUTES) of mixed traffic with faults, TUNNELS=$(TUNNELS) at once'
+	@echo 'make bench                      CPU, memory and system calls beside HAProxy and nginx; BENCH="options"'
 	@echo 'make tools                      install all that development needs (Debian 12, apt)'
 	@echo 'make clean                      remove what was built'
 
@@ -52,6 +54,12 @@ soak:
 	@$(MAKE) --no-print-directory build
 	@EXEAT_BUILD=$(abspath $(BUILD)) PYTHONDONTWRITEBYTECODE=1 tests/soak/soak.py --minutes $(MINUTES) \
 		--tunnels $(TUNNELS) $(if $(SEED),--seed $(SEED)) --report $(BUILD)/soak.json
+
+bench:
+	@tools/bootstrap bench
+	@$(MAKE) --no-print-directory build
+	@ninja -C $(BUILD) bench/load bench/sink
+	@EXEAT_BUILD=$(abspath $(BUILD)) PYTHONDONTWRITEBYTECODE=1 bench/bench.py --out $(BUILD)/bench.md $(BENCH)
 
 clean:
 	rm -rf $(BUILD) build-check
