@@ -40,6 +40,9 @@ static int block_count(struct h2 *h2, const nghttp2_frame_hd *hd)
                       block->wire_bytes, block->continuations + 1);
         return h2_fail(h2, NGHTTP2_ENHANCE_YOUR_CALM, &err);
     }
+    if (hd->type == NGHTTP2_HEADERS && h2->options.role == H2_CLIENT &&
+        h2_stream_find(h2, hd->stream_id) == NULL)
+        return h2_spend(h2, H2_BUDGET_STRAYS);
     return hd->length == 0 ? h2_spend(h2, H2_BUDGET_EMPTY) : 0;
 }
 

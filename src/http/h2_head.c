@@ -295,6 +295,8 @@ static int request_read(struct h2_block *block, enum h2_end end, struct err *err
     if (authority_read(block, &authority, err) < 0 ||
         target_read_pseudo(block, authority, &request.target, err) < 0)
         return -1;
+    if (block->count == LIMIT_FIELD_COUNT) /* Host is one of them */
+        return err_set(err, ERR_TOO_LARGE, "more than %d fields", LIMIT_FIELD_COUNT);
     if (request.target.len > LIMIT_TARGET)
         return err_set(err, ERR_TOO_LARGE, "request target of %zu bytes", request.target.len);
     if (framing_read(block, &framing, err) < 0 || cookies_join(block, err) < 0 ||

@@ -11,12 +11,19 @@
 /* Pseudo-fields and content-length beyond the fields of the message and its spares. */
 #define NAMES_MAX (2 * LIMIT_FIELD_COUNT)
 
+/* A head that was read, with all that is added to it. */
+#define HEAD_MAX (2UL * LIMIT_HEAD)
+
+/* What nghttp2 takes to write one head. */
+#define FRAMES_MEMORY (HEAD_MAX + 32768)
+
 /* A smaller DATA frame than this waits for more room in the output. */
 #define DATA_LEAST 4096
 
 struct names {
     nghttp2_nv items[NAMES_MAX];
     size_t count;
+    size_t bytes;    /* of names and values */
     char length[24]; /* the value of content-length */
 };
 
@@ -24,6 +31,7 @@ struct names {
 static void names_add(struct names *names, struct span name, struct span value, uint8_t flags)
 {
     ENSURE(names->count < NAMES_MAX);
+    names->bytes += name.len + value.len;
     /* nghttp2 only reads them, and copies names in lower case. */
     names->items[names->count++] = (nghttp2_nv){
         .name = (uint8_t *)(uintptr_t)name.ptr,
@@ -199,6 +207,21 @@ void h2_write_callbacks(nghttp2_session_callbacks *callbacks)
 
 static const nghttp2_data_provider provider = {.read_callback = on_data_read};
 
+/*
+ * Before a head is queued: what is left for nghttp2 must be enough for the copy that waits and for
+ * the frames made of it, because later it could only end the connection.
+ */
+static int names_check(const struct h2 *h2, const struct names *names, struct err *err)
+{
+    size_t left = h2->memory.limit - num_min(h2->memory.used, h2->memory.limit);
+
+    if (names->bytes > HEAD_MAX)
+        return err_set(err, ERR_LIMIT, "a head of %zu bytes", names->bytes);
+    if (left < names->bytes + sizeof names->items + FRAMES_MEMORY)
+        return err_set(err, ERR_MEMORY, "too many heads wait to be sent");
+    return 0;
+}
+
 static int submit_check(int result, struct err *err)
 {
     if (result >= 0)
@@ -284,6 +307,8 @@ struct h2_stream *h2_open(struct h2 *h2, const struct h2_request *request, enum 
         (void)err_set(err, ERR_LIMIT, "no stream is free");
         return NULL;
     }
+    if (names_check(h2, &names, err) < 0)
+        return NULL;
     stream = h2_stream_new(h2, 0);
     if (stream == NULL) {
         (void)err_set(err, ERR_MEMORY, "no memory for a stream");
@@ -378,7 +403,8 @@ int h2_send_interim(struct h2_stream *stream, const struct http_response *respon
     ENSURE(!stream->has_response);
     if (response->status < 100 || response->status > 199 || response->status == 101)
         return err_set(err, ERR_INTERNAL, "interim status %d", response->status);
-    if (response_names(&names, response, status, err) < 0)
+    if (response_names(&names, response, status, err) < 0 ||
+        names_check(stream->h2, &names, err) < 0)
         return -1;
     return submit_check(nghttp2_submit_headers(stream->h2->session, NGHTTP2_FLAG_NONE, stream->id,
                                                NULL, names.items, names.count, NULL),
@@ -395,7 +421,8 @@ int h2_send_response(struct h2_stream *stream, const struct http_response *respo
         return -1;
     ENSURE(!stream->has_response);
     if (response_check(stream, response, end, err) < 0 ||
-        response_names(&names, response, status, err) < 0)
+        response_names(&names, response, status, err) < 0 ||
+        names_check(stream->h2, &names, err) < 0)
         return -1;
     if (response->framing.body == HTTP_BODY_LENGTH && has_length(stream, response->status))
         length_add(&names, response->framing.length);
@@ -441,11 +468,12 @@ int h2_send_data(struct h2_stream *stream, struct span bytes, struct err *err)
 static int trailers_keep(struct h2_stream *stream, const struct http_fields *trailers,
                          struct err *err)
 {
-    struct http_fields *kept = &stream->send_trailers;
     struct names names = {.count = 0};
+    struct http_fields kept;
 
     if (fields_add(&names, trailers, NGHTTP2_NV_FLAG_NO_INDEX, err) < 0 ||
-        http_fields_init(kept, &stream->arena, trailers->count, err) < 0)
+        names_check(stream->h2, &names, err) < 0 ||
+        http_fields_init(&kept, &stream->arena, trailers->count, err) < 0)
         return -1;
     for (size_t i = 0; i < trailers->count; i++) {
         const struct http_field *field = &trailers->items[i];
@@ -457,9 +485,10 @@ static int trailers_keep(struct h2_stream *stream, const struct http_fields *tra
                            (const char *)field->name.ptr);
         if (name.ptr == NULL || (value.ptr == NULL && field->value.len > 0))
             return err_set(err, ERR_MEMORY, "no memory for trailers");
-        if (http_fields_add(kept, name, value, err) < 0)
+        if (http_fields_add(&kept, name, value, err) < 0)
             return -1;
     }
+    stream->send_trailers = kept;
     return 0;
 }
 
