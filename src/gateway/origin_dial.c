@@ -47,7 +47,7 @@ static void dialed(struct dial *dial, int fd, const struct address *address, con
 }
 
 /* Keep what policy allows; all must be allowed, for a mixed answer is a rebinding attempt. */
-static int addresses_check(const struct policy *policy, const struct address *addresses,
+static int addresses_check(const struct worker *worker, const struct address *addresses,
                            size_t count, struct err *err)
 {
     for (size_t i = 0; i < count; i++) {
@@ -55,7 +55,8 @@ static int addresses_check(const struct policy *policy, const struct address *ad
 
         if (address_bytes(&addresses[i].any, bytes) < 0)
             return err_set(err, ERR_ADDRESS, "an answer that is no address");
-        if (address_check(policy, bytes, err) < 0)
+        if (address_check(&worker->role.config.policy, bytes, err) < 0 ||
+            own_address_check(&worker->own, &addresses[i], err) < 0)
             return -1;
     }
     return 0;
@@ -73,7 +74,7 @@ static void resolved(struct resolve_query *query, const struct address *addresse
         done_tell(origin_dial, -1, NULL, &err);
         return;
     }
-    if (addresses_check(&worker->role.config.policy, addresses, count, &err) < 0) {
+    if (addresses_check(worker, addresses, count, &err) < 0) {
         done_tell(origin_dial, -1, NULL, &err);
         return;
     }

@@ -5,6 +5,7 @@
 #include "crypto/tls_context.h"
 #include "gateway/audit_link.h"
 #include "gateway/leaf_cache.h"
+#include "gateway/own_address.h"
 #include "gateway/role.h"
 #include "gateway/session.h"
 #include "gateway/vault_link.h"
@@ -37,6 +38,7 @@ struct worker {
     struct loop_watch control;
     struct listener listeners[WORKER_LISTENERS];
     size_t listener_count;
+    struct own_addresses own; /* of them */
 
     struct leaf_key *leaf_key;
     struct leaf_cache leaves;

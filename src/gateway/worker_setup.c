@@ -90,10 +90,15 @@ static ssize_t vault_sign(void *owner, struct span digest, struct room signature
 static int listeners_setup(struct worker *worker, struct err *err)
 {
     const struct config *config = &worker->role.config;
+    int fds[WORKER_LISTENERS];
 
     if (config->listen_count > WORKER_LISTENERS)
         return err_set(err, ERR_CONFIG, "more than %d listeners", WORKER_LISTENERS);
     worker->listener_count = config->listen_count;
+    for (size_t i = 0; i < config->listen_count; i++)
+        fds[i] = FD_LISTEN + (int)i;
+    if (own_address_init(&worker->own, fds, config->listen_count, err) < 0)
+        return -1;
     for (size_t i = 0; i < config->listen_count; i++) {
         struct listener *listener = &worker->listeners[i];
         struct room chain;

@@ -126,6 +126,31 @@ int socket_local(int fd, struct address *address, struct err *err)
     return 0;
 }
 
+static bool is_same_ip(const struct address *a, const struct address *b)
+{
+    if (a->any.sa_family != b->any.sa_family)
+        return false;
+    if (a->any.sa_family == AF_INET)
+        return a->v4.sin_addr.s_addr == b->v4.sin_addr.s_addr;
+    return memcmp(&a->v6.sin6_addr, &b->v6.sin6_addr, sizeof a->v6.sin6_addr) == 0;
+}
+
+bool socket_is_here(const struct address *address)
+{
+    int fd = socket(address->any.sa_family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    struct address local;
+    struct err err;
+    bool is_here;
+
+    if (fd < 0)
+        return false;
+    /* To an address of its own the system goes from that address. */
+    is_here = connect(fd, &address->any, address->len) == 0 &&
+              socket_local(fd, &local, &err) == 0 && is_same_ip(address, &local);
+    (void)close(fd);
+    return is_here;
+}
+
 /* --- sockets --- */
 
 static int fail_address(struct err *err, enum err_code code, const char *verb,

@@ -46,6 +46,12 @@ int socket_connect(const struct address *address, struct err *err);
 /* 0, or ERR_CONNECT with the words of the system; also for a socket that met itself. */
 int socket_connected(int fd, struct err *err);
 
+/*
+ * Does this machine have the address on an interface? Asks for the way to it: nothing is sent.
+ * Loopback addresses other than 127.0.0.1 and ::1 are not known by this.
+ */
+bool socket_is_here(const struct address *address);
+
 /* The address this socket is bound to. */
 int socket_local(int fd, struct address *address, struct err *err);
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tunnels that go through unread: TLS by its name (pass) and any bytes (tcp)."""
+import concurrent.futures
 import contextlib
 import hashlib
 import pathlib
@@ -11,9 +12,10 @@ import time
 
 import pytest
 
+from gateway import free_port
 from origin import Origin
 from peer import Peer, Sender, pattern, read_exactly, read_to_end, reset
-from program import wait_until
+from program import Program, clean_environment, run, wait_until
 from tunnel import CLOSE, RelayChannel, TlsClient, Tunnel
 
 NORMAL = struct.pack(">H", 1000)
@@ -95,17 +97,19 @@ def client_hello(name):
     return out.read()
 
 
-def record_of(own, tunnel_count_before, **fields):
-    """The record of the tunnel that this test opened."""
+def record_of(own, count, **fields):
+    """The record with these fields, behind the first `count`; those of tunnels of the test before
+    may come late."""
     def look():
-        new = own.gateway.records()[tunnel_count_before:]
-        found = [record for record in new if record["method"] == "CONNECT"]
-        return found[0] if found else None
+        return [record for record in own.gateway.records()[count:] if record["method"] == "CONNECT"
+                and all(record[name] == value for name, value in fields.items())]
 
-    record = wait_until(look, "the record of the tunnel")
-    for name, value in fields.items():
-        assert record[name] == value, (name, record)
-    return record
+    try:
+        found = wait_until(look, "the record of the tunnel")
+    except AssertionError:
+        raise AssertionError((fields, own.gateway.records()[count:])) from None
+    assert len(found) == 1, found
+    return found[0]
 
 
 @pytest.fixture
@@ -115,18 +119,19 @@ def count(own):
 
 # ---- pass ----
 
-def test_a_pinned_client_sees_the_origins_own_certificate(own, authority, count):
+def test_a_pinned_client_sees_the_origins_own_certificate(own, authority, count, tmp_path):
     url = f"https://pinned.test:{own.pinned.port}/bytes/100000"
-    done = own.journey.container.run("curl", "-sS", "--cacert", authority.certificate, url)
-    assert len(done.stdout) == 100000
-    done = own.journey.container.run("curl", "-sS", "--cacert", own.gateway.ca_file(), url,
-                                     check=60)
-    assert b"certificate" in done.stderr
-    record = own.gateway.record_where(kind="pass", decision="allow", host="pinned.test")
-    assert (record["rule"], record["status"], record["reason"]) == ("pinned", 200, "")
-    assert record["address"] == f"127.0.0.1:{own.pinned.port}"
-    assert record["bytes_out"] > 100000 > record["bytes_in"] > 300
-    assert len(own.gateway.records()) > count
+    with own.journey.container.relay() as relay:
+        def curl(ca, check):
+            return run(["curl", "-sS", "-x", f"http://127.0.0.1:{relay.port}", "--cacert", ca, url],
+                       env=clean_environment(tmp_path), cwd=tmp_path, check=check)
+
+        assert len(curl(authority.certificate, 0).stdout) == 100000
+        record = record_of(own, count, kind="pass", decision="allow", host="pinned.test",
+                           rule="pinned", status=200, reason="",
+                           address=f"127.0.0.1:{own.pinned.port}")
+        assert record["bytes_out"] > 100000 > record["bytes_in"] > 300
+        assert b"certificate" in curl(own.gateway.ca_file(), 60).stderr
 
 
 def test_an_inspected_tunnel_has_another_kind(own):
@@ -542,10 +547,47 @@ def test_without_buffers_reading_pauses_and_everything_arrives_in_the_end(make_o
         pairs = [stack.enter_context(own.open()) for _ in range(20)]
         senders = [Sender(sock.sendall, data) for _, sock in pairs]
         wait_until(lambda: "reading pauses" in own.gateway.program.errors(), "the pause")
-        for tunnel, _ in pairs:
-            assert read_exactly(tunnel.recv, len(data)) == data
+        with concurrent.futures.ThreadPoolExecutor(len(pairs)) as pool:
+            for got in pool.map(lambda pair: read_exactly(pair[0].recv, len(data)), pairs):
+                assert got == data
         for sender in senders:
             sender.finish()
+
+
+# ---- the gateway itself ----
+
+def outside_address():
+    """An address of this machine that is none of loopback, or None."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        try:
+            sock.connect(("192.0.2.1", 9))
+        except OSError:
+            return None
+        address = sock.getsockname()[0]
+        return None if address.startswith("127.") else address
+
+
+@pytest.mark.parametrize("listen", ["127.0.0.1", "0.0.0.0"])
+def test_the_gateway_never_dials_its_own_listeners(make_journey, authority, listen):
+    """Threat E9: whatever rules and networks say, by name and by address, unread and inspected."""
+    port = free_port()
+    here = outside_address() or "127.0.0.1"
+    addresses = ["127.0.0.1", "0.0.0.0", *(["127.0.0.9", here] if listen == "0.0.0.0" else [])]
+    hosts = {f"self{at}.test": address for at, address in enumerate(addresses)}
+    journey = make_journey(
+        hosts=hosts,
+        rules=[{"name": "self", "action": "tcp", "hosts": [*hosts, *dict.fromkeys(addresses)],
+                "ports": [port]},
+               {"name": "inspected", "hosts": ["web.test"], "ports": [port]}],
+        more={"listen": [{"address": f"{listen}:{port}"}], "origins":
+              {"roots": str(authority.certificate),
+               "networks": ["127.0.0.0/8", "0.0.0.0/8", f"{here}/32"]},
+              "resolver": {"hosts": {**hosts, "web.test": "127.0.0.1"}}})
+    for host in [*hosts, *addresses, "web.test"]:
+        with Tunnel(journey.gateway.port).open(journey.session) as tunnel:
+            answer = tunnel.connect(f"{host}:{port}", journey.session)
+        assert (host, answer.status, answer.reason) == (host, 403, "address_denied")
+        assert b"listener of this gateway" in answer.body
 
 
 # ---- real programs ----
@@ -588,9 +630,6 @@ class Doorway:
 
 
 def test_a_real_database_is_reached(own, tmp_path, make_own):
-    from gateway import free_port
-    from program import Program, clean_environment, run
-
     port = free_port()
     environment = clean_environment(tmp_path)
     redis = Program("redis", ["redis-server", "--port", port, "--bind", "127.0.0.1", "--save", "",
