@@ -10,6 +10,7 @@
 #include "crypto/leaf.h"
 #include "crypto/pem.h"
 #include "crypto/tls_context.h"
+#include "crypto/tls_ticket.h"
 
 /* What the opaque structs of this folder hold. Never included outside of crypto/. */
 
@@ -30,7 +31,8 @@ struct leaf {
 struct tls_context {
     SSL_CTX *ssl; /* owned */
     enum { TLS_ROLE_INSPECT, TLS_ROLE_LISTENER, TLS_ROLE_CLIENT } role;
-    struct tls_sign sign; /* where a listener's key is, if not here */
+    struct tls_tickets *tickets; /* owned; NULL: none are given */
+    struct tls_sign sign;        /* where a listener's key is, if not here */
 };
 
 /* Fill *err with `what` and the first reason OpenSSL has queued; empties the queue. Returns -1. */

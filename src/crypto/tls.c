@@ -22,6 +22,7 @@
 #include "base/num.h"
 #include "crypto/library.h"
 #include "crypto/tls_alpn.h"
+#include "crypto/tls_session.h"
 #include "crypto/tls_verdict.h"
 
 #define RECORD_OVERHEAD (TLS_RECORD_MAX - TLS_RECORD)
@@ -149,6 +150,9 @@ int tls_init_client(struct tls *tls, struct tls_context *context, const struct h
     if (tls_init(tls, context, err) < 0)
         return -1;
     tls->verifies = 1;
+    digest_sha256_parts(
+        (const struct span[]){span_of(&host->kind, sizeof host->kind), target_host_span(host)}, 2,
+        tls->peer);
     if (peer_expect(tls->ssl, host) != 1) {
         tls_fini(tls);
         return library_err(err, ERR_TLS, "the peer's name cannot be set");
@@ -186,6 +190,18 @@ static int step_failed(struct tls *tls, int result, const char *what, struct err
     }
 }
 
+/* The client's own look at the server it has got, in full or by what it resumed. */
+static int peer_verified(struct tls *tls, struct err *err)
+{
+    if (SSL_get_verify_result(tls->ssl) != X509_V_OK) {
+        tls->state = TLS_FAILED;
+        return tls_verdict(tls, "TLS handshake", err);
+    }
+    if (!SSL_session_reused(tls->ssl))
+        tls->verified_until_s = tls_session_verified_until(tls);
+    return tls_alpn_check(tls, err);
+}
+
 static int tls_shake(struct tls *tls, struct err *err)
 {
     int result = SSL_do_handshake(tls->ssl);
@@ -193,7 +209,7 @@ static int tls_shake(struct tls *tls, struct err *err)
     if (result != 1)
         return step_failed(tls, result, "TLS handshake", err);
     tls->state = TLS_OPEN;
-    return tls->verifies ? tls_alpn_check(tls, err) : 0;
+    return tls->verifies ? peer_verified(tls, err) : 0;
 }
 
 /* One record, or what fits of it. 1 if there may be more, 0 if not, -1. */

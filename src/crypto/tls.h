@@ -5,6 +5,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/span.h"
+#include "crypto/digest.h"
 #include "crypto/leaf.h"
 #include "crypto/tls_context.h"
 #include "http/target.h"
@@ -33,9 +34,12 @@ struct tls {
     struct span in;     /* private: what the library may read now */
     struct buf *sealed; /* private: where it may write now */
     unsigned alpn;      /* private: a set of enum tls_alpn, allowed or offered */
-    int verifies;       /* private: a client that checks the peer */
-    int starved;        /* private: the queue's pool had no block left */
-    char alert[48];     /* words of a fatal alert the peer sent, or empty */
+    int verifies;       /* private: a client that checks the peer; what for: */
+    uint8_t peer[DIGEST_SHA256];
+    int64_t verified_until_s; /* private: crypto/tls_session.h */
+    const void *session;      /* private: the last one taken or given */
+    int starved;              /* private: the queue's pool had no block left */
+    char alert[48];           /* words of a fatal alert the peer sent, or empty */
 };
 
 /* Towards a client; `leaf` NULL for a listener's context, else it may be freed after.
@@ -62,6 +66,13 @@ void tls_allow_alpn(struct tls *tls, unsigned allowed);
  * anything else is refused. Before the first tls_feed(). ERR_MEMORY.
  */
 int tls_offer_alpn(struct tls *tls, unsigned offered, struct err *err);
+
+/*
+ * Give this client a ticket, if the server's context has keys for any: it resumes with it in later
+ * connections of the same owner to the same host, and nowhere else. `owner` has no NUL in it.
+ * Before the first tls_feed(). ERR_TLS.
+ */
+int tls_allow_ticket(struct tls *tls, struct span owner, const struct host *host, struct err *err);
 
 /* What was negotiated, once TLS_OPEN: TLS_ALPN_H1 also if nothing was said. */
 enum tls_alpn tls_alpn(const struct tls *tls);

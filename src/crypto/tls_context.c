@@ -64,6 +64,7 @@ void tls_context_free(struct tls_context *context)
     if (context == NULL)
         return;
     SSL_CTX_free(context->ssl);
+    tls_tickets_free(context->tickets);
     pool_block_free(context);
 }
 
@@ -76,6 +77,19 @@ struct tls_context *tls_context_new_inspect(struct err *err)
     context->role = TLS_ROLE_INSPECT;
     SSL_CTX_set_alpn_select_cb(context->ssl, tls_alpn_choose, NULL);
     return context;
+}
+
+int tls_context_add_tickets(struct tls_context *context, struct err *err)
+{
+    ENSURE(context->role == TLS_ROLE_INSPECT && context->tickets == NULL);
+    context->tickets = tls_tickets_new(context->ssl, err);
+    return context->tickets == NULL ? -1 : 0;
+}
+
+int tls_context_rotate_tickets(struct tls_context *context, struct err *err)
+{
+    ENSURE(context->tickets != NULL);
+    return tls_tickets_rotate(context->tickets, err);
 }
 
 /* The first certificate is the listener's own, the others follow it in the handshake. */
@@ -171,4 +185,10 @@ struct tls_context *tls_context_new_client(const struct bundle_roots *roots, con
         return NULL;
     }
     return context;
+}
+
+void tls_context_allow_resumption(struct tls_context *context)
+{
+    ENSURE(context->role == TLS_ROLE_CLIENT);
+    (void)SSL_CTX_clear_options(context->ssl, SSL_OP_NO_TICKET);
 }

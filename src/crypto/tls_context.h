@@ -14,8 +14,19 @@
 struct tls_context;
 
 /* Towards the client inside a tunnel: the leaf is given per connection, and what ALPN may choose
- * (tls_allow_alpn). No tickets. */
+ * (tls_allow_alpn). No tickets at first. */
 struct tls_context *tls_context_new_inspect(struct err *err);
+
+/*
+ * Let connections of an inspect context give tickets (tls_allow_ticket). The keys exist here only;
+ * they are to be changed each TLS_TICKET_S. A ticket is good for so long, or until the second
+ * change, whichever is first. Once for a context. ERR_MEMORY, ERR_SYSTEM.
+ */
+#define TLS_TICKET_S 3600
+int tls_context_add_tickets(struct tls_context *context, struct err *err);
+
+/* The change: new keys for new tickets, those before them for what is out. ERR_SYSTEM. */
+int tls_context_rotate_tickets(struct tls_context *context, struct err *err);
 
 /*
  * A listener with a certificate chain (PEM), leaf first. Its private key stays elsewhere: `sign`
@@ -42,11 +53,14 @@ struct tls_context *tls_context_new_listener(struct span chain_pem, struct span 
 /*
  * Towards a server that is verified against `roots` (taken by reference count, may be freed after).
  * `alpn` is what connections offer if tls_offer_alpn() says nothing else: one protocol
- * ("http/1.1") or NULL. A server that chooses another is refused. No resumption: every connection
- * is verified in full. Here P-384 is offered too, last.
+ * ("http/1.1") or NULL. A server that chooses another is refused. Without resumption: every
+ * connection is verified in full. Here P-384 is offered too, last.
  */
 struct tls_context *tls_context_new_client(const struct bundle_roots *roots, const char *alpn,
                                            struct err *err);
+
+/* Let connections of a client context take part in resumption (crypto/tls_session.h). */
+void tls_context_allow_resumption(struct tls_context *context);
 
 /* After the last of its connections. */
 void tls_context_free(struct tls_context *context);
