@@ -33,6 +33,7 @@ static int read_root(struct config_reader *reader, const struct config_node *tre
         KEY("workers", config_read_workers, workers, CONFIG_OPTIONAL),
         KEY("user", config_read_user, user, CONFIG_OPTIONAL),
         KEY("ca", config_read_ca, ca, CONFIG_OPTIONAL),
+        KEY("tls", config_read_tls, tls, CONFIG_OPTIONAL),
         KEY("audit", config_read_audit, audit, CONFIG_OPTIONAL),
         {.name = "origins", .read = config_read_origins},
         {.name = "resolver", .read = config_read_resolver},

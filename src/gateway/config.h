@@ -35,6 +35,10 @@ struct config_ca {
     unsigned line; /* of `ca`, else of what names the directory of the defaults */
 };
 
+struct config_tls {
+    uint64_t tickets; /* given to each client in a tunnel: 0 or 1 */
+};
+
 struct config_audit {
     const char *file; /* path */
     int64_t sync_ms;  /* longest time a line waits for fdatasync */
@@ -87,6 +91,7 @@ struct config {
     unsigned workers; /* 0: as many as there are cores */
     const char *user; /* or NULL */
     struct config_ca ca;
+    struct config_tls tls;
     struct config_audit audit;
     const char **roots; /* paths of PEM files */
     size_t root_count;  /* at least 1 */

@@ -16,6 +16,7 @@
 void config_set_defaults(struct config *config)
 {
     config->ca.leaf_lifetime_ms = 24 * (int64_t)MS_HOUR;
+    config->tls.tickets = 1;
     config->audit.sync_ms = 1000;
     config->log = LOG_INFO;
     config->limits = (struct config_limits){
@@ -126,6 +127,22 @@ int config_read_ca(struct config_reader *reader, const struct config_node *node,
 
     (void)field;
     ((struct config_ca *)into)->line = node->line;
+    return config_read_map(reader, node, &fields, into);
+}
+
+int config_read_tls(struct config_reader *reader, const struct config_node *node,
+                    const struct config_field *field, void *into)
+{
+    static const struct config_field table[] = {
+        {.name = "tickets",
+         .read = config_read_count,
+         .offset = offsetof(struct config_tls, tickets),
+         .low = 0,
+         .high = 1},
+    };
+    static const struct config_fields fields = CONFIG_FIELDS(table, "tls");
+
+    (void)field;
     return config_read_map(reader, node, &fields, into);
 }
 

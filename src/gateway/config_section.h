@@ -20,6 +20,8 @@ int config_read_log(struct config_reader *reader, const struct config_node *node
 int config_read_ca(struct config_reader *reader, const struct config_node *node,
                    const struct config_field *field, void *into);
 /* struct config_audit */
+int config_read_tls(struct config_reader *reader, const struct config_node *node,
+                    const struct config_field *field, void *into);
 int config_read_audit(struct config_reader *reader, const struct config_node *node,
                       const struct config_field *field, void *into);
 /* struct config_limits */

@@ -143,7 +143,9 @@ static int shake_start(struct inspect *inspect)
         inspect->leaf_done = 0;
         return 1;
     }
-    if (leaf == NULL || tls_init_server(&inspect->tls, worker->inspect_context, leaf, &err) < 0) {
+    if (leaf == NULL || tls_init_server(&inspect->tls, worker->inspect_context, leaf, &err) < 0 ||
+        tls_allow_ticket(&inspect->tls, session_id(inspect->tunnel->session),
+                         &inspect->tunnel->host, &err) < 0) {
         alert_send(inspect, TLS_ALERT_INTERNAL_ERROR);
         shake_fail(inspect, &err);
         return 1;

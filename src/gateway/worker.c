@@ -176,6 +176,16 @@ static void vault_opened(struct vault_link *link)
         log_error("the vault does not take our key: %s", err.text);
 }
 
+static void tickets_due(struct loop_deadline *deadline)
+{
+    struct worker *worker = deadline->owner;
+    struct err err;
+
+    if (tls_context_rotate_tickets(worker->inspect_context, &err) < 0)
+        log_error("session tickets keep their key: %s", err.text);
+    loop_deadline_set(deadline, TLS_TICKET_S * INT64_C(1000));
+}
+
 #define STARVED_MS 100
 
 /* On the way from one socket to the other: read, decrypted, gathered, sealed. */
@@ -223,6 +233,9 @@ static int worker_open(struct worker *worker, struct err *err)
     loop_deadline_init(&worker->starved, &worker->loop, starved_over, worker);
     loop_deadline_init(&worker->keepalive, &worker->loop, keepalive_due, worker);
     loop_deadline_set(&worker->keepalive, KEEPALIVE_CHECK_MS);
+    loop_deadline_init(&worker->tickets, &worker->loop, tickets_due, worker);
+    if (worker->role.config.tls.tickets > 0)
+        loop_deadline_set(&worker->tickets, TLS_TICKET_S * INT64_C(1000));
     for (unsigned i = 0; i < worker->listener_count; i++) {
         if (listener_open(worker, i, err) < 0)
             return -1;

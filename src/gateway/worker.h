@@ -66,6 +66,7 @@ struct worker {
 
     struct loop_deadline drain;
     struct loop_deadline keepalive;
+    struct loop_deadline tickets; /* new keys for them */
     struct loop_deadline starved; /* no buffer was left: look again soon */
     int is_draining;
 };

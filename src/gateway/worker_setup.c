@@ -182,7 +182,9 @@ static int crypto_setup(struct worker *worker, struct err *err)
     if (worker->leaf_key == NULL)
         return -1;
     worker->inspect_context = tls_context_new_inspect(err);
-    if (worker->inspect_context == NULL)
+    if (worker->inspect_context == NULL ||
+        (worker->role.config.tls.tickets > 0 &&
+         tls_context_add_tickets(worker->inspect_context, err) < 0))
         return -1;
     return listeners_setup(worker, err);
 }

@@ -49,6 +49,7 @@ static const char full[] =
     "workers: 3\n"
     "user: exeat\n"
     "ca: {certificate: my.crt, key: my.key, leaf_lifetime: 2h}\n"
+    "tls: {tickets: 0}\n"
     "audit: {file: /log/audit.log, sync: 250ms}\n"
     "origins:\n"
     "  roots: [one.pem, /two.pem]\n"
@@ -141,6 +142,7 @@ TEST(limits_and_timeouts_are_typed)
     const struct config_timeouts *t = &config.timeouts;
 
     check_read(full);
+    CHECK_INT(config.tls.tickets, 0);
     CHECK_INT(config.limits.tunnels, 100);
     CHECK_INT(config.limits.tunnels_per_session, 50);
     CHECK_INT(config.limits.sessions, 10);
@@ -172,7 +174,7 @@ TEST(rules_become_a_policy)
     CHECK_INT(config.policy.generation, config.generation);
     rule = &config.policy.rules[0];
     CHECK_SPAN(rule->name, "datadog");
-    CHECK_INT(rule->line, 23);
+    CHECK_INT(rule->line, 24);
     CHECK_INT(rule->action, RULE_ALLOW);
     CHECK_INT(rule->host_count, 2);
     CHECK_INT(rule->hosts[1].kind, PATTERN_BELOW);
@@ -269,6 +271,7 @@ TEST(what_the_file_does_not_say_has_a_default)
     CHECK_STR(config.roots[0], "/etc/ssl/certs/ca-certificates.crt");
     CHECK(config.resolver.servers == NULL);
     CHECK_INT(config.log, LOG_INFO);
+    CHECK_INT(config.tls.tickets, 1);
     CHECK_INT(config.limits.tunnels, 10000);
     CHECK_INT(config.limits.tunnels_per_session, 512);
     CHECK_INT(config.limits.sessions, 1000);

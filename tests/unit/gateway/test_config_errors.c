@@ -100,7 +100,8 @@ TEST(keys_are_known_and_complete)
          "c.yaml:4:9: unknown key 'colour' in audit, expected one of file, sync"},
         {LEAST "<<: {log: info}\n",
          "c.yaml:4:1: unknown key '<<' in the configuration, expected one of listen, state_dir, "
-         "workers, user, ca, audit, origins, resolver, limits, timeouts, log, credentials, rules"},
+         "workers, user, ca, tls, audit, origins, resolver, limits, timeouts, log, credentials, "
+         "rules"},
         {LEAST "~: 1\n", "c.yaml:4:1: nothing as a key, expected a name"},
         {"state_dir: /s\n", "c.yaml:1:1: the configuration without 'listen', expected one"},
         {"listen: [{address: 127.0.0.1:1}]\n",
@@ -156,6 +157,7 @@ TEST(numbers_durations_and_sizes_have_units_and_bounds)
         {LEAST "timeouts: {auth: 999999999999999999h}\n",
          "c.yaml:4:18: '999999999999999999h', expected a duration such as 500ms, 5s, 2m or 24h"},
         {LEAST "ca: {leaf_lifetime: 1m}\n", "c.yaml:4:21: '1m', expected 1h to 168h"},
+        {LEAST "tls: {tickets: 2}\n", "c.yaml:4:16: '2', expected a number from 0 to 1"},
         {LEAST "limits: {memory: 1GB}\n",
          "c.yaml:4:18: '1GB', expected a size such as 64KiB, 16MiB or 1GiB"},
         {LEAST "limits: {memory: 64KiB}\n", "c.yaml:4:18: '64KiB', expected 1MiB to 1024GiB"},
