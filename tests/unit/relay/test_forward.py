@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import unittest
 
 import test_tunnel
@@ -447,6 +448,43 @@ class Forward(Rig):
             client.sendall(get(b"http://a.test/", b"Content-Length: 100", method=b"POST") + b"1")
             self.assertTrue(client.head().startswith(b"HTTP/1.1 413 "))
             self.assertEqual(client.end(), (b"no", False))
+
+    def test_client_that_does_not_read_stops_the_gateway(self):
+        sent = []
+
+        def script(tunnel):
+            tunnel.send(OK)
+            tunnel.head()
+            tunnel.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (1 << 40))
+            tunnel.sock.settimeout(1)
+            try:
+                while len(sent) < 4000:
+                    tunnel.send(b"x" * 16000)
+                    sent.append(1)
+            except TimeoutError:
+                pass
+
+        self.serve(script)
+        with Client(self.port) as client:
+            client.sendall(get(b"http://a.test/"))
+            client.head()
+            self.threads[0].join(SECONDS)
+        self.assertLess(len(sent), 4000)  # 64 MB: the system's buffers hold far less
+
+    def test_head_that_dribbles_in_is_408_after_10_s(self):
+        with Client(self.port) as client:
+            began = time.monotonic()
+            client.settimeout(0.5)
+            client.sendall(b"GET http://a.test/ HTTP/1.1\r\nX: ")
+            answer = b""
+            while not answer and time.monotonic() - began < SECONDS:
+                client.sendall(b"x")
+                try:
+                    answer = client.recv(65536)
+                except TimeoutError:
+                    pass
+            self.assertTrue(answer.startswith(b"HTTP/1.1 408 "), answer)
+            self.assertGreater(time.monotonic() - began, 9)
 
     def test_client_that_half_closes_still_gets_its_response(self):
         def script(tunnel):
