@@ -127,7 +127,7 @@ static int is_for_proxy(struct span name)
 {
     const size_t len = strlen("proxy-");
 
-    return name.len > len && http_name_is_like(span_first(name, len), span_text("proxy-"));
+    return name.len >= len && http_name_is_like(span_first(name, len), span_text("proxy-"));
 }
 
 static int fields_build(struct forward *forward, struct span host, struct err *err)

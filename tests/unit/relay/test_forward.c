@@ -152,18 +152,20 @@ static const char *story_of(const char *client)
 TEST(forward_rebuilds_requests_and_opens_one_tunnel_for_each_place)
 {
     rig_make(OK_ANSWER, "HTTP/1.1 204 No Content\r\nX: 1\r\n\r\n");
-    CHECK_STR(story_of("GET HTTP://A.test:80/a/./%7eb?q HTTP/1.1\r\nHost: z\r\nAccept: */*\r\n"
-                       "Proxy-Foo: 1\r\nProxy_Bar: 2\r\nConnection: X-Hop\r\nX-Hop: 3\r\n\r\n"
-                       "DELETE http://a.test HTTP/1.1\r\nHost: z\r\n\r\n"
-                       "GET https://a.test:80/ HTTP/1.1\r\nHost: z\r\n\r\n"),
-              "<CONNECT a.test:80 HTTP/1.1>"
-              "GET http://a.test/a/~b?q HTTP/1.1\r\nHost: a.test\r\nAccept: */*\r\n\r\n"
-              "HTTP/1.1 204 No Content\r\nX: 1\r\n\r\n"
-              "DELETE http://a.test/ HTTP/1.1\r\nHost: a.test\r\n\r\n"
-              "HTTP/1.1 204 No Content\r\nX: 1\r\n\r\n"
-              "<CONNECT a.test:80 HTTP/1.1>"
-              "GET https://a.test:80/ HTTP/1.1\r\nHost: a.test:80\r\n\r\n"
-              "HTTP/1.1 204 No Content\r\nX: 1\r\n\r\n|7");
+    CHECK_STR(
+        story_of(
+            "GET HTTP://A.test:80/a/./%7eb?q HTTP/1.1\r\nHost: z\r\nAccept: */*\r\n"
+            "Proxy-Foo: 1\r\nProxy_Bar: 2\r\nProxy-: 0\r\nConnection: X-Hop\r\nX-Hop: 3\r\n\r\n"
+            "DELETE http://a.test HTTP/1.1\r\nHost: z\r\n\r\n"
+            "GET https://a.test:80/ HTTP/1.1\r\nHost: z\r\n\r\n"),
+        "<CONNECT a.test:80 HTTP/1.1>"
+        "GET http://a.test/a/~b?q HTTP/1.1\r\nHost: a.test\r\nAccept: */*\r\n\r\n"
+        "HTTP/1.1 204 No Content\r\nX: 1\r\n\r\n"
+        "DELETE http://a.test/ HTTP/1.1\r\nHost: a.test\r\n\r\n"
+        "HTTP/1.1 204 No Content\r\nX: 1\r\n\r\n"
+        "<CONNECT a.test:80 HTTP/1.1>"
+        "GET https://a.test:80/ HTTP/1.1\r\nHost: a.test:80\r\n\r\n"
+        "HTTP/1.1 204 No Content\r\nX: 1\r\n\r\n|7");
 }
 
 TEST(forward_ends_with_a_client_that_says_close_or_speaks_1_0)
