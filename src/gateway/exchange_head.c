@@ -267,6 +267,10 @@ int exchange_send_response(struct exchange *exchange, enum codec_event_type type
         return -1;
     if (type == CODEC_INTERIM)
         return interim_send(exchange, &response, err);
+    /* Over HTTP/2 every 2xx would say that the WebSocket is open (RFC 8441 section 5). */
+    if (exchange->upgrade == UPGRADE_H2 && response.status >= 200 && response.status < 300)
+        return err_set(err, ERR_ORIGIN_SYNTAX, "the origin answers %d, but opens no WebSocket",
+                       response.status);
     exchange->is_upgraded = response.status == 101;
     if (exchange->inspect->tunnel->worker->is_draining)
         exchange->must_close = 1;

@@ -4,6 +4,8 @@ import os
 
 import pytest
 
+from h2_fields import block
+from h2_frames import DATA, END_STREAM, HEADERS, RST_STREAM, SETTINGS, H2Client, data, headers
 from tunnel import TlsClient, Tunnel, answer_read
 
 FIELDS = ["Upgrade: websocket", "Connection: keep-alive, Upgrade", "Sec-WebSocket-Version: 13",
@@ -76,3 +78,63 @@ def test_what_is_no_websocket_request_is_never_an_upgrade(journey, tls, fields):
     answer = tls.request("GET", "/switch", journey.host, fields=fields)
     assert (answer.status, answer.reason) == (502, "origin_bad_response")
     assert not journey.origin.requests[-1].values("upgrade")
+
+
+@pytest.fixture
+def h2(journey):
+    with Tunnel(journey.gateway.port).open(journey.session) as tunnel:
+        assert tunnel.connect(journey.host, journey.session).status == 200
+        tls = TlsClient(tunnel, journey.gateway.ca_file(), "origin.test", alpn=("h2", "http/1.1"))
+        yield H2Client(tls.handshake()).open()
+
+
+def extended_connect(h2, journey, path="/key/socket", protocol="websocket"):
+    """RFC 8441 section 4: the stream of a WebSocket."""
+    stream, h2.next_stream = h2.next_stream, h2.next_stream + 2
+    h2.send(headers(stream, block([(":method", "CONNECT"), (":protocol", protocol),
+                                   (":scheme", "https"), (":path", path),
+                                   (":authority", journey.host),
+                                   ("sec-websocket-version", "13"),
+                                   ("sec-websocket-extensions", "x-test")])))
+    return stream
+
+
+def test_a_websocket_over_http2_is_an_upgrade_at_the_origin(journey, h2):
+    """RFC 8441: with the credential, and bytes in both directions until one side ends."""
+    assert b"\x00\x08\x00\x00\x00\x01" in h2.until(SETTINGS).payload, "ENABLE_CONNECT_PROTOCOL"
+    stream = extended_connect(h2, journey)
+    answer = h2.until(HEADERS, RST_STREAM, stream=stream)
+    assert dict(h2.decoder.decode(answer.content()))[":status"] == "200"
+    sent = [os.urandom(size - 1) + b"." for size in (1, 125, 16384, 10000)]
+    h2.send(*(data(stream, piece) for piece in sent))
+    expected, got = b"hello" + b"".join(sent), b""
+    while len(got) < len(expected):
+        got += h2.until(DATA, stream=stream).content()
+    assert got == expected
+    request = journey.origin.requests[-1]
+    assert (request.method, request.values("connection")) == ("GET", ["Upgrade"])
+    assert request.values("sec-websocket-extensions") == ["x-test"]
+    h2.send(data(stream, b"bye"))
+    end = h2.until(DATA, RST_STREAM, stream=stream)
+    assert (end.kind, end.flags & END_STREAM) == (DATA, END_STREAM), "the origin has ended"
+    assert h2.request(journey.host, "/after").status == 200
+
+
+def test_an_origin_without_websocket_does_not_seem_to_open_one(journey, h2):
+    """Every 2xx to an extended CONNECT would say that it is open; other answers are passed on."""
+    answer = h2.answer(extended_connect(h2, journey, path="/plain"))
+    assert (answer.status, answer.reason) == (502, "origin_bad_response")
+    answer = h2.answer(extended_connect(h2, journey, path="/keyless"))
+    assert (answer.status, answer.reason) == (403, None)
+
+
+def test_an_extended_connect_for_another_protocol_is_refused(journey, h2):
+    """Threat B10."""
+    answer = h2.answer(extended_connect(h2, journey, protocol="connect-udp"))
+    assert (answer.status, answer.reason) == (405, "method_not_allowed")
+    assert journey.origin.requests == []
+
+
+def test_a_websocket_over_http2_obeys_the_rules_of_get(journey, h2):
+    answer = h2.answer(extended_connect(h2, journey, path="/secret/socket"))
+    assert (answer.status, answer.reason) == (403, "policy_denied")
