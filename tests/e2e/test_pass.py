@@ -24,7 +24,7 @@ NORMAL = struct.pack(">H", 1000)
 class Own:
     """A journey with a pinned TLS origin and a bare TCP one."""
 
-    def __init__(self, make_journey_, authority, more=None, rules=()):
+    def __init__(self, make_journey_, authority, more=None, rules=(), wss=False):
         self.pinned = Origin(*authority.issue("pinned.test", label="pinned"))
         self.peer = Peer()
         ports = [self.pinned.port, self.peer.port]
@@ -35,7 +35,7 @@ class Own:
                     "hosts": ["db.test", "private.test", "metadata.test"],
                     "ports": [self.peer.port]}, *rules],
             hosts={"pinned.test": "127.0.0.1", "db.test": "127.0.0.1", "private.test": "10.1.2.3",
-                   "metadata.test": "169.254.169.254"}, more=more)
+                   "metadata.test": "169.254.169.254"}, more=more, wss=wss)
         self.gateway = self.journey.gateway
         self.session = self.journey.session
         self.db = f"db.test:{self.peer.port}"
@@ -349,6 +349,47 @@ def test_a_relay_that_is_cut_off_does_not_look_complete_to_the_origin(own, count
         with pytest.raises(ConnectionResetError):
             assert sock.recv(1) != b"", "a FIN"
     record_of(own, count, decision="error", reason="client_closed", bytes_in=10)
+
+
+def test_a_relay_that_goes_away_does_not_look_complete_to_the_origin(own, count):
+    """Only a close frame with 1000 is an end in order."""
+    with own.open() as (tunnel, sock):
+        tunnel.send(b"half of it")
+        tunnel.send_frame(CLOSE, struct.pack(">H", 1001))
+        with pytest.raises(ConnectionResetError):
+            while sock.recv(100):
+                pass
+            raise AssertionError("a FIN")
+    record_of(own, count, decision="error", reason="client_closed", bytes_in=10)
+
+
+def test_the_same_through_a_tls_listener(make_own, authority):
+    own = make_own(wss=True)
+    up, down = pattern(3 << 20, 6), pattern((3 << 20) + 1, 7)
+    for orderly in (True, False):
+        with Tunnel(own.gateway.tls_port, authority.certificate).open(own.session) as tunnel:
+            assert tunnel.connect(own.db, own.session).status == 200
+            with own.peer.accept() as sock:
+                sender = Sender(sock.sendall, down)
+                assert read_exactly(tunnel.recv, len(down)) == down
+                sender.finish()
+                sender = Sender(tunnel.send, up)
+                assert read_exactly(lambda: sock.recv(1 << 18), len(up)) == up
+                sender.finish()
+                if orderly:
+                    tunnel.send_frame(CLOSE, NORMAL)
+                    assert sock.recv(1) == b""
+                    sock.close()
+                    assert tunnel.drain() == 1000
+                    own.gateway.record_where(kind="tcp", decision="allow", bytes_in=len(up),
+                                             bytes_out=len(down))
+                else:
+                    with contextlib.suppress(OSError):
+                        tunnel.channel.sock.unwrap()  # close_notify, but no close frame
+                    with pytest.raises(ConnectionResetError):
+                        assert sock.recv(1) != b"", "a FIN"
+                    own.gateway.record_where(kind="tcp", decision="error",
+                                             reason="client_closed", bytes_in=len(up))
 
 
 def test_a_broken_message_ends_both_sides(own, count):
