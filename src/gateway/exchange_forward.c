@@ -32,7 +32,7 @@ static int request_event(struct exchange *exchange, struct err *err)
 static bool may_send(const struct exchange *exchange)
 {
     return !exchange->request_done && exchange->upgrade != UPGRADE_H2 &&
-           codec_room(&exchange->server) > 0;
+           (exchange->request_ends || codec_room(&exchange->server) > 0);
 }
 
 static int request_forward(struct exchange *exchange, struct err *err)
