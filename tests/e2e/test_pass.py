@@ -580,6 +580,42 @@ def test_who_does_not_read_stops_the_sender_and_nothing_is_lost(own, stalled):
         assert hashlib.sha256(got).digest() == hashlib.sha256(data).digest()
 
 
+def ticks_of(own):
+    """Processor time of the workers, in hundredths of a second."""
+    fields = [pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+              for pid in own.gateway.roles()["worker"]]
+    return sum(int(stat[11]) + int(stat[12]) for stat in fields)
+
+
+def test_tunnels_that_wait_cost_no_processor_time(own):
+    """Whatever they wait for; a level that stays up would make the loop spin."""
+    big = pattern(24 << 20)
+    with contextlib.ExitStack() as stack:
+        def opened(host="db.test"):
+            return stack.enter_context(own.open(host))
+
+        opened()
+        tunnel, sock = opened("pinned.test")  # half a ClientHello, and the origin has left
+        tunnel.send(client_hello("pinned.test")[:50])
+        reset(sock)
+        _, sock = opened()  # the origin has ended
+        sock.shutdown(socket.SHUT_WR)
+        tunnel, sock = opened()  # the client has ended
+        tunnel.send_frame(CLOSE, NORMAL)
+        assert sock.recv(1) == b""
+        tunnel, sock = opened()  # neither side reads
+        senders = [Sender(tunnel.send, big), Sender(sock.sendall, big)]
+        for sender in senders:
+            wait_blocked(sender)
+        before = ticks_of(own)
+        wait_for(1.5)
+        assert ticks_of(own) - before < 30
+        for end in (tunnel.channel.sock, sock):
+            end.shutdown(socket.SHUT_RDWR)
+        for sender in senders:
+            sender.join()
+
+
 def test_without_buffers_reading_pauses_and_everything_arrives_in_the_end(make_own):
     """More stalled tunnels than buffers (threats K2, K4)."""
     own = make_own(more={"workers": 1, "limits": {"buffers": 16}})
