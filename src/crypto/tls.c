@@ -17,13 +17,13 @@
 #include "crypto/tls.h"
 
 #include <openssl/err.h>
-#include <openssl/x509v3.h>
 
 #include "base/num.h"
 #include "crypto/library.h"
 #include "crypto/tls_alpn.h"
 #include "crypto/tls_session.h"
 #include "crypto/tls_verdict.h"
+#include "crypto/tls_verify.h"
 
 #define RECORD_OVERHEAD (TLS_RECORD_MAX - TLS_RECORD)
 
@@ -127,16 +127,12 @@ int tls_init_server(struct tls *tls, struct tls_context *context, struct leaf *l
     return 0;
 }
 
-/* The name the peer must prove: SAN only, never the CN, '*' for one whole label only (H1). */
+/* The name to prove, and to ask for unless it is an address (RFC 6066 section 3). */
 static int peer_expect(SSL *ssl, const struct host *host)
 {
-    X509_VERIFY_PARAM *param = SSL_get0_param(ssl);
-
-    X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS |
-                                               X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
-    if (host->kind != HOST_NAME)
-        return X509_VERIFY_PARAM_set1_ip_asc(param, host->name);
-    return X509_VERIFY_PARAM_set1_host(param, host->name, host->len) == 1 &&
+    if (tls_verify_expect(SSL_get0_param(ssl), host) != 1)
+        return 0;
+    return host->kind != HOST_NAME ||
            SSL_ctrl(ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
                     (void *)(uintptr_t)host->name) == 1; /* copied */
 }

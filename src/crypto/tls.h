@@ -51,6 +51,14 @@ int tls_init_server(struct tls *tls, struct tls_context *context, struct leaf *l
 int tls_init_client(struct tls *tls, struct tls_context *context, const struct host *host,
                     struct err *err);
 
+/*
+ * What such a connection would say of the chain in `pem`, without one: its first certificate is
+ * the server's, the others may be needed and stand in any order. 0, or -1 with the error of
+ * tls_feed(); no more than CERTIFICATE blocks may be in it.
+ */
+int tls_verify_chain(struct tls_context *client, const struct host *host, struct span pem,
+                     struct err *err);
+
 /* `tls` stays where it is until tls_fini(); `context` outlives it. */
 
 /*

@@ -10,13 +10,13 @@
 #include "crypto/library.h"
 #include "crypto/tls_alpn.h"
 #include "crypto/tls_remote.h"
+#include "crypto/tls_verify.h"
 
-#define SECURITY_LEVEL 2 /* 112 bits: no SHA-1 signatures, no RSA keys under 2048 bits */
-#define CHAIN_DEPTH    10
+#define CHAIN_DEPTH 10
 
 static int settings_apply(SSL_CTX *ssl)
 {
-    SSL_CTX_set_security_level(ssl, SECURITY_LEVEL);
+    SSL_CTX_set_security_level(ssl, TLS_SECURITY_LEVEL);
     SSL_CTX_set_options(ssl, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_NO_TICKET |
                                  SSL_OP_CIPHER_SERVER_PREFERENCE);
     SSL_CTX_set_mode(ssl, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
@@ -177,6 +177,7 @@ struct tls_context *tls_context_new_client(const struct bundle_roots *roots, con
     context->role = TLS_ROLE_CLIENT;
     SSL_CTX_set1_cert_store(context->ssl, roots->store);
     SSL_CTX_set_verify(context->ssl, SSL_VERIFY_PEER, NULL);
+    SSL_CTX_set_cert_verify_callback(context->ssl, tls_verify_run, NULL);
     /* Some origins have no other curve than P-384; it is never the first choice. */
     if (SSL_CTX_set1_groups_list(context->ssl, "X25519:P-256:P-384") != 1 ||
         (alpn != NULL && alpn_offer(context->ssl, alpn) != 0)) {

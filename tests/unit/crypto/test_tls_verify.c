@@ -5,6 +5,17 @@
 #include "test.h"
 #include "tls_rig.h"
 
+/* Whether `chain` alone is judged as the connection `client`, which was sent it, has judged it. */
+static void check_same_verdict(const struct end *client, struct span chain, const struct host *host)
+{
+    struct err alone = {0};
+
+    CHECK_INT(tls_verify_chain(rig_client_context, host, chain, &alone), client->failed ? -1 : 0);
+    CHECK_INT(alone.code, client->err.code);
+    if (client->failed)
+        CHECK_STR(alone.text, client->err.text);
+}
+
 /* Shake hands with a server that has `pki`; what the client says about it. */
 static struct err shake(const struct pki *pki, const char *name, enum host_kind kind)
 {
@@ -21,6 +32,7 @@ static struct err shake(const struct pki *pki, const char *name, enum host_kind 
     CHECK_INT(server.tls.state, client.failed ? TLS_FAILED : TLS_OPEN);
     if (client.failed)
         CHECK(server.tls.alert[0] != '\0');
+    check_same_verdict(&client, pki_certificate(pki), &host);
     err = client.err;
     end_fini(&client);
     end_fini(&server);
@@ -145,6 +157,7 @@ TEST(tls_refuses_an_issuer_that_is_no_ca)
     rig_open(&client, &server, context, &host);
     ends_run(&client, &server, 100000);
     CHECK_INT(client.err.code, ERR_CERT_INVALID);
+    check_same_verdict(&client, text_span(&chain), &host);
     end_fini(&client);
     end_fini(&server);
     tls_context_free(context);
