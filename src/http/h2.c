@@ -11,9 +11,6 @@
 #define BACKUP_ACKS     1000
 #define SETTINGS_MAX    32 /* entries in one frame */
 
-/* So that a GOAWAY can be written when memory was what ran out. */
-#define LAST_WORDS_MEMORY 4096
-
 enum err_code h2_syntax(const struct h2 *h2)
 {
     return h2->options.role == H2_SERVER ? ERR_SYNTAX : ERR_ORIGIN_SYNTAX;
@@ -112,6 +109,12 @@ static int settings_send(struct h2 *h2)
         (int32_t)num_min(options->window, NGHTTP2_MAX_WINDOW_SIZE));
 }
 
+static void block_free(struct h2 *h2)
+{
+    explicit_bzero(h2, sizeof *h2);
+    pool_block_free(h2);
+}
+
 struct h2 *h2_new(const struct h2_options *options, struct err *err)
 {
     struct h2 *h2 = pool_block_new(sizeof *h2);
@@ -119,6 +122,7 @@ struct h2 *h2_new(const struct h2_options *options, struct err *err)
     if (h2 == NULL)
         goto fail;
     h2->options = *options;
+    h2->memory.can_refuse = 1;
     h2->memory.limit = LIMIT_H2_MEMORY + options->streams * (size_t)LIMIT_H2_STREAM_MEMORY;
     h2_frame_init(h2);
     h2_budget_init(&h2->budget);
@@ -126,12 +130,13 @@ struct h2 *h2_new(const struct h2_options *options, struct err *err)
         goto fail_block;
     if (settings_send(h2) != 0)
         goto fail_session;
+    h2->memory.can_refuse = 0;
     return h2;
 
 fail_session:
     nghttp2_session_del(h2->session);
 fail_block:
-    pool_block_free(h2);
+    block_free(h2);
 fail:
     (void)err_set(err, ERR_MEMORY, "no memory for an HTTP/2 connection");
     return NULL;
@@ -147,8 +152,7 @@ void h2_free(struct h2 *h2)
         h2_stream_detach(stream);
     nghttp2_session_del(h2->session);
     ENSURE(h2->memory.used == 0);
-    explicit_bzero(h2, sizeof *h2);
-    pool_block_free(h2);
+    block_free(h2);
 }
 
 /* Streams learn that the connection is over; the peer, why. */
@@ -167,26 +171,25 @@ static void failure_tell(struct h2 *h2)
         stream->reset_code = h2->failure_code;
         h2_stream_tell(stream, H2_NEWS_RESET);
     }
-    h2->memory.limit += LAST_WORDS_MEMORY;
-    if (nghttp2_session_terminate_session(h2->session, h2->failure_code) != 0)
-        h2->is_dead = 1;
+    ENSURE(nghttp2_session_terminate_session(h2->session, h2->failure_code) == 0);
 }
 
-/* An error that nghttp2 reports by its return value. */
-void h2_fail_library(struct h2 *h2, ssize_t result)
+int h2_check(struct h2 *h2, ssize_t result)
 {
+    uint32_t code = NGHTTP2_ENHANCE_YOUR_CALM;
     struct err err;
 
-    if (result == NGHTTP2_ERR_FLOODED || result == NGHTTP2_ERR_TOO_MANY_CONTINUATIONS) {
-        (void)err_set(&err, ERR_LIMIT, "too many frames: %s", nghttp2_strerror((int)result));
-        (void)h2_fail(h2, NGHTTP2_ENHANCE_YOUR_CALM, &err);
-    } else if (result == NGHTTP2_ERR_BAD_CLIENT_MAGIC) {
+    if (h2->is_over || (result >= 0 && !h2_memory_is_over(&h2->memory)))
+        return h2->is_over ? -1 : 0;
+    if (result == NGHTTP2_ERR_BAD_CLIENT_MAGIC) {
         (void)err_set(&err, h2_syntax(h2), "no HTTP/2 connection preface");
-        (void)h2_fail(h2, NGHTTP2_PROTOCOL_ERROR, &err);
-    } else {
+        code = NGHTTP2_PROTOCOL_ERROR;
+    } else if (result < 0) { /* a limit of nghttp2 itself, such as BACKUP_ACKS */
         (void)err_set(&err, ERR_LIMIT, "HTTP/2: %s", nghttp2_strerror((int)result));
-        (void)h2_fail(h2, NGHTTP2_ENHANCE_YOUR_CALM, &err);
+    } else {
+        (void)err_set(&err, ERR_LIMIT, "HTTP/2 takes %zu bytes for a connection", h2->memory.used);
     }
+    return h2_fail(h2, code, &err);
 }
 
 int h2_feed(struct h2 *h2, struct span in, struct err *err)
@@ -206,7 +209,7 @@ int h2_drain(struct h2 *h2, struct buf *out, struct err *err)
     ENSURE(out->pool->item_size >= H2_DRAIN_ROOM);
     failure_tell(h2);
     h2->out = out;
-    while (len > 0 && !h2->is_dead && buf_free_len(out) >= H2_FRAME_ROOM) {
+    while (len > 0 && buf_free_len(out) >= H2_FRAME_ROOM) {
         const uint8_t *bytes;
 
         if (buf_reserve(out, H2_FRAME_ROOM).len < H2_FRAME_ROOM) {
@@ -219,19 +222,15 @@ int h2_drain(struct h2 *h2, struct buf *out, struct err *err)
             ENSURE(buf_append(out, span_of(bytes, (size_t)len), err) == 0);
     }
     h2->out = NULL;
-    if (len < 0) {
-        h2_fail_library(h2, len);
-        h2->is_dead = 1;
-        failure_tell(h2);
-        return err_set(err, ERR_MEMORY, "HTTP/2: %s", nghttp2_strerror((int)len));
-    }
+    ENSURE(len >= 0); /* it has memory, and our callbacks do not fail */
+    (void)h2_check(h2, len);
     failure_tell(h2);
     return buf_len(out) > before;
 }
 
 bool h2_wants_drain(const struct h2 *h2)
 {
-    return !h2->is_dead && nghttp2_session_want_write(h2->session) != 0;
+    return nghttp2_session_want_write(h2->session) != 0;
 }
 
 void h2_shutdown(struct h2 *h2)

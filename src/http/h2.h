@@ -97,6 +97,7 @@ struct h2_stream {
     unsigned fresh;              /* news not yet returned */
     int is_ready;                /* in the list of those with news */
     int is_held;                 /* by the user */
+    int is_released;             /* was held, and is not shown again */
     int is_closed;               /* nghttp2 has forgotten it */
     int is_deferred;             /* nghttp2 waits until there is something in `send` */
     int is_opened;               /* client: the request's head has gone out */

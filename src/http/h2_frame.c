@@ -129,11 +129,7 @@ static nghttp2_frame_hd head_read(const uint8_t head[H2_FRAME_HEAD])
 
 static int bytes_give(struct h2 *h2, struct span bytes)
 {
-    ssize_t result = nghttp2_session_mem_recv(h2->session, bytes.ptr, bytes.len);
-
-    if (result < 0)
-        h2_fail_library(h2, result);
-    return h2->is_over ? -1 : 0;
+    return h2_check(h2, nghttp2_session_mem_recv(h2->session, bytes.ptr, bytes.len));
 }
 
 /* Whether nghttp2 has met an error in the frame that ends here. */

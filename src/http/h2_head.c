@@ -8,6 +8,7 @@
  * (threat B4). Over the limit nothing more is kept, over twice the limit the connection ends.
  */
 #include "base/num.h"
+#include "base/text.h"
 #include "http/h1_read.h"
 #include "http/h2_session.h"
 #include "http/token.h"
@@ -91,7 +92,7 @@ static int sizes_check(const struct h2_block *block, struct span name, struct sp
 
     if (block->bytes > most)
         return err_set(err, ERR_TOO_LARGE, "fields of more than %zu bytes", most);
-    if (name.len + value.len + 2 > LIMIT_FIELD)
+    if (name.len + value.len + 2 > LIMIT_FIELD) /* for `:path` this is LIMIT_TARGET too */
         return err_set(err, ERR_TOO_LARGE, "a field of %zu bytes", name.len + value.len);
     if (block->count == LIMIT_FIELD_COUNT)
         return err_set(err, ERR_TOO_LARGE, "more than %d fields", LIMIT_FIELD_COUNT);
@@ -159,42 +160,47 @@ int h2_block_add(struct h2 *h2, struct span name, struct span value)
     return 0;
 }
 
+/* Adds a cookie to those before it; an empty one would leave a blank at the end. */
+static void cookie_add(struct text *text, struct span cookie)
+{
+    if (text->len > 0 && cookie.len > 0)
+        text_add_str(text, "; ");
+    text_add(text, cookie);
+}
+
 /* All cookies as one field where the first was (RFC 9113 section 8.2.3). */
 static int cookies_join(struct h2_block *block, struct err *err)
 {
     struct span name = span_text("cookie");
     struct http_field *first = NULL;
+    struct text joined;
     size_t kept = 0;
     size_t len = 0;
-    uint8_t *joined;
+    void *memory;
 
     for (size_t i = 0; i < block->count; i++)
         len += span_equal(block->items[i].name, name) ? block->items[i].value.len + 2 : 0;
+    if (len == 0)
+        return 0;
     if (len > LIMIT_FIELD)
         return err_set(err, ERR_TOO_LARGE, "cookies of %zu bytes", len);
-    joined = len == 0 ? NULL : arena_take(&block->stream->arena, len);
-    if (len > 0 && joined == NULL)
+    memory = arena_take(&block->stream->arena, len);
+    if (memory == NULL)
         return err_set(err, ERR_MEMORY, "no memory for cookies");
-    len = 0;
+    text_init(&joined, memory, len);
     for (size_t i = 0; i < block->count; i++) {
-        struct http_field *field = &block->items[i];
+        bool is_cookie = span_equal(block->items[i].name, name);
 
-        if (joined != NULL && span_equal(field->name, name)) {
-            if (first != NULL) {
-                joined[len++] = ';';
-                joined[len++] = ' ';
-            }
-            if (field->value.len > 0)
-                memcpy(joined + len, field->value.ptr, field->value.len);
-            len += field->value.len;
-            if (first != NULL)
-                continue;
+        if (is_cookie)
+            cookie_add(&joined, block->items[i].value);
+        if (is_cookie && first != NULL)
+            continue;
+        if (is_cookie)
             first = &block->items[kept];
-        }
-        block->items[kept++] = *field;
+        block->items[kept++] = block->items[i];
     }
-    if (first != NULL)
-        first->value = span_of(joined, len);
+    ENSURE(first != NULL && !joined.overflow);
+    first->value = text_span(&joined);
     block->count = kept;
     return 0;
 }
@@ -297,8 +303,6 @@ static int request_read(struct h2_block *block, enum h2_end end, struct err *err
         return -1;
     if (block->count == LIMIT_FIELD_COUNT) /* Host is one of them */
         return err_set(err, ERR_TOO_LARGE, "more than %d fields", LIMIT_FIELD_COUNT);
-    if (request.target.len > LIMIT_TARGET)
-        return err_set(err, ERR_TOO_LARGE, "request target of %zu bytes", request.target.len);
     if (framing_read(block, &framing, err) < 0 || cookies_join(block, err) < 0 ||
         fields_move(block, authority, &request.fields, err) < 0)
         return -1;

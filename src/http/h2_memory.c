@@ -3,6 +3,10 @@
  * The memory of nghttp2. Every connection has its own limit, so that no peer can make the library
  * queue without end; and every block is wiped before it goes, because header tables and queued
  * heads hold credentials.
+ *
+ * A session is never refused memory once it exists: nghttp2 1.52 uses an item that it has freed
+ * when there is none to queue it. What goes over the limit is noted instead, and the connection
+ * ends after the frame that did it, which can take only so much. A process without any memory ends.
  */
 #include "base/pool.h"
 #include "http/h2_session.h"
@@ -18,9 +22,8 @@ static void *memory_take(size_t size, void *user)
     struct h2_memory *memory = user;
     struct piece *piece;
 
-    if (size > memory->limit || memory->used > memory->limit - size)
-        return NULL;
-    piece = pool_block_new(sizeof *piece + size);
+    piece = size > SIZE_MAX - sizeof *piece ? NULL : pool_block_new(sizeof *piece + size);
+    ENSURE(piece != NULL || memory->can_refuse);
     if (piece == NULL)
         return NULL;
     piece->size = size;
@@ -50,9 +53,7 @@ static void memory_give(void *bytes, void *user)
 /* pool_block_new() has zeroed it. */
 static void *memory_take_zeroed(size_t count, size_t size, void *user)
 {
-    if (size != 0 && count > SIZE_MAX / size)
-        return NULL;
-    return memory_take(count * size, user);
+    return memory_take(size != 0 && count > SIZE_MAX / size ? SIZE_MAX : count * size, user);
 }
 
 static void *memory_resize(void *bytes, size_t size, void *user)
@@ -67,6 +68,16 @@ static void *memory_resize(void *bytes, size_t size, void *user)
     memcpy(larger, bytes, old_size < size ? old_size : size);
     memory_give(bytes, user);
     return larger;
+}
+
+bool h2_memory_is_over(const struct h2_memory *memory)
+{
+    return memory->used > memory->limit;
+}
+
+size_t h2_memory_left(const struct h2_memory *memory)
+{
+    return memory->used >= memory->limit ? 0 : memory->limit - memory->used;
 }
 
 nghttp2_mem h2_memory_of(struct h2_memory *memory)

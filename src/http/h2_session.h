@@ -11,7 +11,8 @@
  *     h2_read.c    what nghttp2 understood becomes heads, content and news
  *     h2_head.c    a block of fields becomes a message
  *     h2_stream.c  how long a stream lives, who holds it, its windows
- *     h2_write.c   messages become frames
+ *     h2_names.c   a message becomes a block of fields
+ *     h2_write.c   what is sent becomes frames
  *     h2_budget.c  what a peer may cost
  *     h2_memory.c  the memory of nghttp2, counted and wiped
  */
@@ -28,10 +29,13 @@
 /* h2_memory.c: what nghttp2 has taken. */
 struct h2_memory {
     size_t used;
-    size_t limit;
+    size_t limit;   /* over which the connection ends */
+    int can_refuse; /* while the session is being made */
 };
 
 nghttp2_mem h2_memory_of(struct h2_memory *memory);
+bool h2_memory_is_over(const struct h2_memory *memory);
+size_t h2_memory_left(const struct h2_memory *memory);
 
 /* h2_budget.c: frames that may still come, by kind. */
 #define H2_BUDGETS(X) /* name, how many at once, what it is called */                              \
@@ -119,7 +123,6 @@ struct h2 {
     int is_broken;    /* we have sent a GOAWAY with an error */
     int is_over;      /* after an error or h2_terminate() */
     int is_told;      /* the GOAWAY about it is queued */
-    int is_dead;      /* nghttp2 has no memory: nothing more can be written */
     int is_pinging;
     struct err failure; /* of is_over */
     uint32_t failure_code;
@@ -130,8 +133,8 @@ struct h2 {
 int h2_fail(struct h2 *h2, uint32_t code, const struct err *err);
 int h2_spend(struct h2 *h2, enum h2_budget_kind kind);
 
-/* An error that nghttp2 reports by its return value. */
-void h2_fail_library(struct h2 *h2, ssize_t result);
+/* What a call of nghttp2 has returned, and the memory it has taken: -1 if the connection fails. */
+int h2_check(struct h2 *h2, ssize_t result);
 
 /* What a peer's error is called: ERR_SYNTAX, or ERR_ORIGIN_SYNTAX. */
 enum err_code h2_syntax(const struct h2 *h2);

@@ -87,8 +87,8 @@ void h2_stream_tell(struct h2_stream *stream, unsigned news)
 {
     struct h2 *h2 = stream->h2;
 
-    /* One that the user has not seen shows itself by its head; one that was released, never. */
-    if (!stream->is_held && (h2->options.role == H2_CLIENT || !stream->has_head))
+    /* One that the user has not seen shows itself by its head. */
+    if (stream->is_released || (!stream->is_held && !stream->has_head))
         return;
     stream->fresh |= news;
     if (stream->is_ready)
@@ -170,7 +170,7 @@ int h2_stream_receive(struct h2_stream *stream, struct span bytes)
 
     if (stream == NULL)
         return 0;
-    if (stream->is_reset || (!stream->is_held && stream->has_response)) {
+    if (stream->is_reset || stream->is_released) {
         window_give(stream->h2, bytes.len);
         return 0;
     }
@@ -191,8 +191,7 @@ int h2_stream_receive(struct h2_stream *stream, struct span bytes)
 void h2_stream_sent(struct h2_stream *stream)
 {
     stream->is_end_sent = 1;
-    if (!stream->is_held && !stream->recv_ended && !stream->is_reset &&
-        stream->h2->options.role == H2_SERVER && stream->has_response)
+    if (stream->is_released && !stream->recv_ended && !stream->is_reset)
         h2_reset(stream, H2_NO_ERROR);
 }
 
@@ -244,6 +243,7 @@ void h2_release(struct h2_stream *stream)
         return;
     }
     stream->is_held = 0;
+    stream->is_released = 1;
     h2->held--;
     ready_remove(stream);
     window_give(h2, buf_len(&stream->recv));

@@ -85,12 +85,15 @@ static inline struct http_fields user_fields(struct http_field items[2])
     return (struct http_fields){.items = items, .count = 2, .cap = 2};
 }
 
+static char user_released; /* the owner of a stream that must not be shown again */
+
 static inline void user_forget(struct user *user, struct h2_stream *stream)
 {
     for (size_t i = 0; i < USER_STREAMS; i++) {
         if (user->held[i] == stream)
             user->held[i] = NULL;
     }
+    stream->owner = &user_released;
     h2_release(stream);
 }
 
@@ -202,7 +205,7 @@ static inline void user_news(struct user *user)
     struct h2_stream *stream;
 
     while (h2_next(user->h2, &stream)) {
-        ENSURE(stream->news != 0 && stream->h2 == user->h2);
+        ENSURE(stream->news != 0 && stream->h2 == user->h2 && stream->owner != &user_released);
         ENSURE((stream->news & H2_NEWS_HEAD) == 0 || stream->has_head);
         ENSURE((stream->news & H2_NEWS_END) == 0 || stream->recv_ended);
         ENSURE((stream->news & H2_NEWS_RESET) == 0 || stream->is_reset);
