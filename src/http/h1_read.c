@@ -181,17 +181,39 @@ static bool is_blank(uint8_t byte)
     return byte == ' ' || byte == '\t';
 }
 
+/* What decides where a message ends, and whether another one may follow. */
+static bool is_framing_name(struct span name)
+{
+    return span_equal_nocase(name, span_text("content-length")) ||
+           span_equal_nocase(name, span_text("transfer-encoding")) ||
+           span_equal_nocase(name, span_text("connection"));
+}
+
+/*
+ * RFC 9110 allows HTAB around every value, but readers disagree about it just where it matters
+ * (threats A2, A3): llhttp refuses a length and a coding with it, and overlooks "keep-alive".
+ */
+static int tab_check(const struct reader *reader, struct span name, size_t colon, struct err *err)
+{
+    struct span raw = span_of(reader->head.ptr + colon, reader->at - colon);
+
+    if (is_framing_name(name) && span_find(raw, '\t') >= 0)
+        return err_set(err, reader->syntax, "HTAB in %.*s", (int)name.len, (const char *)name.ptr);
+    return 0;
+}
+
 /* name ":" OWS value OWS CRLF (RFC 9112 section 5). */
 static int field_read(struct reader *reader, struct http_field *field, struct err *err)
 {
     size_t start = reader->at;
+    size_t colon;
 
     if (is_blank(reader_byte(reader)))
         return reader_refuse(reader, "folded field", err);
     field->name = reader_take(reader, token_count_tchars(reader_rest(reader)));
     if (field->name.len == 0 || reader_byte(reader) != ':')
         return reader_refuse(reader, "field name", err);
-    reader->at++;
+    colon = reader->at++;
     while (is_blank(reader_byte(reader)))
         reader->at++;
     field->value = reader_take(reader, token_count_value_bytes(reader_rest(reader)));
@@ -199,6 +221,8 @@ static int field_read(struct reader *reader, struct http_field *field, struct er
         return err_set(err, reader->too_large, "field line of %zu bytes", reader->at - start);
     while (field->value.len > 0 && is_blank(field->value.ptr[field->value.len - 1]))
         field->value.len--;
+    if (tab_check(reader, field->name, colon, err) < 0)
+        return -1;
     return reader_skip_crlf(reader, "field value", err);
 }
 

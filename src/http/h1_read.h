@@ -10,7 +10,8 @@
 /*
  * Parse one head from `in`, strictly (threats A1-A5, A9-A11): CRLF only, no obs-fold, no blank
  * before the colon, no control bytes, one or no Content-Length of 1 to 18 digits, Transfer-Encoding
- * only "chunked" and only in 1.1, never both; HTTP/1.1 requests have exactly one Host.
+ * only "chunked" and only in 1.1, never both; no HTAB in these two and in Connection;
+ * HTTP/1.1 requests have exactly one Host.
  * Fills the framing too. Returns bytes consumed, 0 if `in` ends too early, -1 with *err filled
  * (ERR_SYNTAX, ERR_TOO_LARGE, ERR_UNSUPPORTED; responses: ERR_ORIGIN_SYNTAX; ERR_MEMORY).
  * *scanned remembers between calls how much of `in` holds no end; start with 0.

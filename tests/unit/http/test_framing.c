@@ -47,22 +47,26 @@ TEST(framing_refuses_every_length_that_is_not_one_run_of_digits_A2)
         "Content-Length: 1000000000000000000\r\n", /* 19 digits */
         "Content_Length: 5\r\n",
         "Transfer_Encoding: chunked\r\n",
+        "Content-Length:\t5\r\n",
+        "Content-Length: 5\t\r\n",
+        "content-length: 5 \t \r\n",
+        "Connection: keep-alive\t\r\n",
     };
 
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
         CHECK_INT(fields_error(bad[i]), ERR_SYNTAX);
     CHECK_INT(framing_of_fields("Content-Length: 999999999999999999\r\n").length,
               999999999999999999);
-    CHECK_INT(framing_of_fields("CONTENT-LENGTH:  05\t\r\n").length, 5);
+    CHECK_INT(framing_of_fields("CONTENT-LENGTH:  05 \r\n").length, 5);
     CHECK_INT(framing_of_fields("Content-Length: 0\r\n").body, HTTP_BODY_LENGTH);
 }
 
 TEST(framing_knows_chunked_only_A3)
 {
-    static const char *const unsupported[] = {"xchunked", "chunkedx",          "chunked, identity",
-                                              "identity", "gzip, chunked",     "chunked;q=1",
-                                              "chunked,", "chunked, chunked",  "\"chunked\"",
-                                              "",         "chunked\t, chunked"};
+    static const char *const unsupported[] = {"xchunked", "chunkedx",         "chunked, identity",
+                                              "identity", "gzip, chunked",    "chunked;q=1",
+                                              "chunked,", "chunked, chunked", "\"chunked\"",
+                                              "",         "chunked , chunked"};
     char line[128];
 
     for (size_t i = 0; i < sizeof unsupported / sizeof unsupported[0]; i++) {
@@ -71,6 +75,8 @@ TEST(framing_knows_chunked_only_A3)
     }
     CHECK_INT(fields_error("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n"),
               ERR_SYNTAX);
+    CHECK_INT(fields_error("Transfer-Encoding:\tchunked\r\n"), ERR_SYNTAX);
+    CHECK_INT(fields_error("Transfer-Encoding: chunked\t\r\n"), ERR_SYNTAX);
     CHECK_INT(fields_error("Transfer-Encoding: \x0b"
                            "chunked\r\n"),
               ERR_SYNTAX);
