@@ -350,7 +350,7 @@ static int credentials_ask(struct exchange *exchange, struct err *err)
         query->credential = rule->injections[i].credential;
         query->host = &tunnel->host;
         query->port = tunnel->port;
-        query->scheme = RULE_HTTPS;
+        query->scheme = exchange->scheme;
         have = session_credential(tunnel->session, query, &value, err);
         if (have <= 0)
             return have;

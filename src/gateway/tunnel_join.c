@@ -252,6 +252,10 @@ static int hello_check(struct tunnel *tunnel, const struct hello *hello, struct 
                    &tunnel->decision);
     if (tunnel->decision.verdict == VERDICT_ALLOW)
         return 0;
+    if (tunnel->decision.rule == NULL && tunnel->port == 80)
+        return err_set(err, ERR_POLICY,
+                       "no rule allows %.45s:80 (plain http needs schemes: [http])",
+                       tunnel->host.name);
     if (tunnel->decision.rule == NULL)
         return err_set(err, ERR_POLICY, "no rule of the policy allows %.60s:%u", tunnel->host.name,
                        tunnel->port);
