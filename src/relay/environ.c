@@ -2,9 +2,10 @@
 /*
  * One table: a row is a variable, where its value comes from, and the profiles that export it.
  * Both spellings of the proxy variables are needed: wget, apt and gRPC read only lower case, some
- * only upper case. http_proxy and all_proxy are left alone while the relay serves CONNECT only:
- * they would send it plain http, which works without it. SSL_CERT_DIR stays unset on purpose:
- * several clients let it replace the bundle.
+ * only upper case. Of http_proxy only one is: every client that reads HTTP_PROXY reads it too, and
+ * in a CGI program HTTP_PROXY is what a request's Proxy field says. all_proxy stays unset: it would
+ * only add schemes that the relay does not carry. SSL_CERT_DIR stays unset on purpose: several
+ * clients let it replace the bundle.
  */
 #include "relay/environ.h"
 
@@ -22,6 +23,7 @@ static const struct variable {
 } variables[] = {
     {"HTTPS_PROXY", SOURCE_PROXY, IN_BOTH, NULL},
     {"https_proxy", SOURCE_PROXY, IN_BOTH, NULL},
+    {"http_proxy", SOURCE_PROXY, IN_EXEAT, NULL},
     {"GRPC_PROXY", SOURCE_PROXY, IN_EXEAT, NULL},
     {"grpc_proxy", SOURCE_PROXY, IN_EXEAT, NULL},
     {"wss_proxy", SOURCE_PROXY, IN_EXEAT, NULL},

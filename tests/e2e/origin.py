@@ -71,7 +71,9 @@ class Connection:
 
 
 class Origin:
-    def __init__(self, certificate, key, *, require=None, require_everywhere=False, port=0):
+    """Without a certificate it speaks plain HTTP."""
+
+    def __init__(self, certificate=None, key=None, *, require=None, require_everywhere=False, port=0):
         self.require = require or {}
         self.require_everywhere = require_everywhere
         self.raw_answer = b""
@@ -81,9 +83,11 @@ class Origin:
         self.held = threading.Semaphore(0)
         self._lock = threading.Lock()
         self._sockets = set()
-        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self._context.load_cert_chain(certificate, key)
-        self._context.set_alpn_protocols(["http/1.1"])
+        self._context = None
+        if certificate is not None:
+            self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            self._context.load_cert_chain(certificate, key)
+            self._context.set_alpn_protocols(["http/1.1"])
         self._listener = socket.create_server(("127.0.0.1", port), backlog=512)
         self.port = self._listener.getsockname()[1]
         self._thread = threading.Thread(target=self._accept, daemon=True)
@@ -144,7 +148,8 @@ class Origin:
             sock.settimeout(120)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             try:
-                sock = self._context.wrap_socket(sock, server_side=True)
+                if self._context is not None:
+                    sock = self._context.wrap_socket(sock, server_side=True)
             except (OSError, ssl.SSLError) as error:
                 connection.handshake = error
                 return
@@ -263,7 +268,8 @@ class Origin:
         while True:
             data = sock.recv(65536)
             if not data or data.endswith(b"bye"):
-                sock.unwrap()
+                if isinstance(sock, ssl.SSLSocket):
+                    sock.unwrap()
                 return False
             sock.sendall(data)
 

@@ -61,13 +61,14 @@ TEST(environ_writes_json)
 
 TEST(environ_of_exeat_has_every_spelling_and_never_a_directory)
 {
-    const char *const wanted[] = {"https_proxy=",   "HTTPS_PROXY=",    "grpc_proxy=",
-                                  "NO_PROXY=",      "GIT_SSL_CAINFO=", "PIP_CERT=",
-                                  "AWS_CA_BUNDLE=", "DENO_CERT=",      "NODE_USE_ENV_PROXY='1'"};
-    const char *const unwanted[] = {"http_proxy=",      "HTTP_PROXY=",      "all_proxy=",
-                                    "ALL_PROXY=",       "SSL_CERT_DIR",     "CLOUDSDK_PROXY",
-                                    "YARN_HTTP_PROXY",  "YARN_HTTPS_PROXY", "NODE_OPTIONS",
-                                    "JAVA_TOOL_OPTIONS"};
+    const char *const wanted[] = {"https_proxy=", "HTTPS_PROXY=",
+                                  "grpc_proxy=",  "export http_proxy='http://127.0.0.1:3128'",
+                                  "NO_PROXY=",    "GIT_SSL_CAINFO=",
+                                  "PIP_CERT=",    "AWS_CA_BUNDLE=",
+                                  "DENO_CERT=",   "NODE_USE_ENV_PROXY='1'"};
+    const char *const unwanted[] = {
+        "HTTP_PROXY=",     "all_proxy=",       "ALL_PROXY=",   "SSL_CERT_DIR",     "CLOUDSDK_PROXY",
+        "YARN_HTTP_PROXY", "YARN_HTTPS_PROXY", "NODE_OPTIONS", "JAVA_TOOL_OPTIONS"};
     const char *text = block_text(PROFILE_EXEAT, ENVIRON_SHELL, "/b.crt");
 
     for (size_t i = 0; i < sizeof wanted / sizeof wanted[0]; i++) {
