@@ -202,10 +202,16 @@ static bool has_bytes(const struct exchange *exchange)
     return origin != NULL && origin->h2 == NULL && !buf_is_empty(&origin->plain_in);
 }
 
-/* Everything that the origin sent before its end has been read: what is left is no whole head. */
+/*
+ * Everything that the origin sent before its end has been read: what is left, although there is
+ * room for it, is no whole head or chunk. Over HTTP/2 only an end needs no room, contents do.
+ */
 static bool origin_is_read(const struct exchange *exchange, int received)
 {
-    return !has_bytes(exchange) || (received == 0 && response_has_room(exchange));
+    bool has_room = exchange->response_head_done ? codec_room(&exchange->client) > 0
+                                                 : codec_has_head_room(&exchange->client);
+
+    return !has_bytes(exchange) || (received == 0 && has_room);
 }
 
 static int forward_round(struct exchange *exchange, struct err *err)

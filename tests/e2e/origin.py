@@ -5,7 +5,8 @@
     /            200 and a line of text                 /headers     the fields as received, JSON
     /key         403 without the required header        /upload      SHA-256 of the body, JSON
     /bytes/N     N bytes with Content-Length            /chunked/N   N bytes in chunks
-    /hold        answers once release() was called      /stream      one chunk, the rest on release()
+    /ends/N      N bytes until the connection ends      /hold        answers once release() was called
+    /stream      one chunk, the rest on release()
     /close       closes without an answer               /raw         what `raw_answer` holds
     /key/socket  101 for a WebSocket with the required header, then every byte back
     /switch      101 for nobody asked                      /fresh       answers on a connection that has served nothing yet, closes any other
@@ -232,6 +233,12 @@ class Origin:
                 sock.sendall(b"%x\r\n%b\r\n" % (len(block), block))
             sock.sendall(b"0\r\n\r\n")
             return True
+        if word == "ends":
+            sock.sendall(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")
+            for block in body_blocks(int(number)):
+                sock.sendall(block)
+            sock.unwrap()
+            return False
         if word == "headers":
             return self._send(sock, request, 200, json.dumps(request.fields) + "\n")
         if word == "upload":
