@@ -49,15 +49,18 @@ void exchange_enter(struct exchange *exchange, enum exchange_state next)
     exchange_touch(exchange);
 }
 
+void exchange_queue(struct exchange *exchange)
+{
+    if (exchange->is_ready)
+        return;
+    exchange->is_ready = 1;
+    list_add_last(&exchange->inspect->ready, &exchange->ready_node, exchange);
+}
+
 void exchange_wake(struct exchange *exchange)
 {
-    struct inspect *inspect = exchange->inspect;
-
-    if (!exchange->is_ready) {
-        exchange->is_ready = 1;
-        list_add_last(&inspect->ready, &exchange->ready_node, exchange);
-    }
-    tunnel_wake(inspect->tunnel);
+    exchange_queue(exchange);
+    tunnel_wake(exchange->inspect->tunnel);
 }
 
 /* --- what it hears from its origin --- */

@@ -99,6 +99,9 @@ int exchange_step(struct exchange *exchange);
 /* Something has changed for it: it is stepped at the end of this tick. */
 void exchange_wake(struct exchange *exchange);
 
+/* The same for the round of its tunnel that is running: waking the tunnel would run it for ever. */
+void exchange_queue(struct exchange *exchange);
+
 /* Waits for a request of which nothing has come. */
 bool exchange_is_idle(const struct exchange *exchange);
 

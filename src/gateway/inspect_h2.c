@@ -59,7 +59,7 @@ static void news_handle(struct inspect *inspect, struct h2_stream *stream)
         return;
     }
     exchange->client.news |= stream->news;
-    exchange_wake(exchange);
+    exchange_queue(exchange);
 }
 
 /* The client broke the protocol or floods us: our GOAWAY goes out, then the connection ends. */

@@ -105,12 +105,12 @@ static int exchanges_step(struct inspect *inspect)
             moved = 1;
             if (tunnel->state != TUNNEL_INSPECT)
                 return 1;
-            exchange_wake(exchange);
+            exchange_queue(exchange);
         }
         if (exchange->state == EXCHANGE_DONE && exchange->client.kind == CODEC_H2)
             exchange_free(exchange);
     }
-    return moved;
+    return moved || inspect->ready.count > 0;
 }
 
 /* The client has ended its TLS connection: nothing more of a request will come. */
@@ -189,7 +189,7 @@ int inspect_http_step(struct inspect *inspect)
         return 1;
     }
     if (inspect->h2 == NULL && inspect->exchanges.count > 0)
-        exchange_wake(list_first(&inspect->exchanges));
+        exchange_queue(list_first(&inspect->exchanges));
     stepped = exchanges_step(inspect);
     if (tunnel->state != TUNNEL_INSPECT)
         return 1;
