@@ -8,8 +8,10 @@ import types
 import pytest
 
 from conftest import Journey
+from forwarder import Forwarder
 from nghttpd import Nghttpd
 from nginx import Nginx
+from program import run
 
 VERSIONS = {"h1": "--http1.1", "h2": "--http2"}
 
@@ -112,3 +114,15 @@ def test_each_stream_has_a_record_of_its_own(real):
     paths = sorted(record["path"] for record in real.gateway.records()
                    if record["session"] == session.id)
     assert paths == sorted(f"/?{i}" for i in range(1, 21))
+
+
+@pytest.mark.parametrize("origin", ["h1", "h2"])
+def test_h2load_has_every_request_answered(real, origin):
+    """4 connections with 32 streams each, which are also opened and closed all the time."""
+    target = real.urls[origin].removeprefix("https://")
+    with real.container.relay() as relay, Forwarder(relay.port, target) as forwarder:
+        done = run(["h2load", "-n", "2000", "-c", "4", "-m", "32",
+                    f"--connect-to=127.0.0.1:{forwarder.port}", real.urls[origin] + "/"],
+                   env=real.container.environment, cwd=real.container.directory, check=0)
+    assert b"requests: 2000 total, 2000 started, 2000 done, 2000 succeeded, 0 failed" in done.stdout
+    assert b"status codes: 2000 2xx" in done.stdout
