@@ -5,6 +5,9 @@
 #include "base/num.h"
 #include "http/h1_write.h"
 
+/* One of so many buffers is kept back. */
+#define LAST_BUFFERS 16
+
 void codec_init_h1(struct codec *codec, struct h1 *h1, struct buf *in, struct seal *seal)
 {
     *codec = (struct codec){.kind = CODEC_H1, .h1 = h1, .in = in, .seal = seal};
@@ -158,9 +161,22 @@ bool codec_is_reset(const struct codec *codec)
     return codec->kind == CODEC_H2 && codec->stream->is_reset;
 }
 
+/*
+ * What a stream has queued may wait long for its window: it does not get the last buffers, which
+ * others need for what they have read already. The worker wakes who waits.
+ */
+static bool has_buffer(const struct buf *send)
+{
+    const struct pool *pool = send->pool;
+
+    return !buf_is_empty(send) || pool->limit - pool->used > pool->limit / LAST_BUFFERS;
+}
+
 size_t codec_room(const struct codec *codec)
 {
-    return codec->kind == CODEC_H2 ? h2_send_room(codec->stream) : seal_room(codec->seal);
+    if (codec->kind != CODEC_H2)
+        return seal_room(codec->seal);
+    return has_buffer(&codec->stream->send) ? h2_send_room(codec->stream) : 0;
 }
 
 bool codec_has_head_room(const struct codec *codec)

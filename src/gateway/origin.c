@@ -141,6 +141,14 @@ static int stream_failed(struct err *err)
     return -1;
 }
 
+/* What HTTP/2 has queued goes out only when the windows that open it are read. */
+static bool may_read(const struct origin *origin)
+{
+    return !worker_is_starved(origin->worker) ||
+           (origin->h2 != NULL && worker_has_last_buffers(origin->worker)) ||
+           (origin_holds_nothing(origin) && worker_has_spare_buffers(origin->worker));
+}
+
 int origin_pull(struct origin *origin, enum origin_end *end, struct err *err)
 {
     ssize_t pulled = 0;
@@ -148,7 +156,7 @@ int origin_pull(struct origin *origin, enum origin_end *end, struct err *err)
     size_t used;
 
     *end = ORIGIN_GOES_ON;
-    if (!worker_is_starved(origin->worker) || origin_holds_nothing(origin))
+    if (may_read(origin))
         pulled = stream_pull(&origin->stream, &origin->net_in, err);
     if (pulled < 0)
         return stream_failed(err);

@@ -134,5 +134,8 @@ void origin_h2_run(struct origin *origin)
     if (moved < 0)
         origin_fail(origin, &err);
     else
-        origin_want(origin, worker_is_starved(origin->worker) ? ORIGIN_WAITS : ORIGIN_READS);
+        origin_want(origin,
+                    !worker_is_starved(origin->worker) || worker_has_last_buffers(origin->worker)
+                        ? ORIGIN_READS
+                        : ORIGIN_WAITS);
 }

@@ -36,8 +36,12 @@ static bool holds_nothing(const struct tunnel *tunnel)
 
 bool tunnel_may_read(struct tunnel *tunnel)
 {
+    /* What HTTP/2 has queued goes out only when the windows that open it are read. */
+    bool is_h2 = tunnel->inspect != NULL && tunnel->inspect->h2 != NULL;
+
     return !worker_is_starved(tunnel->worker) ||
-           (holds_nothing(tunnel) && worker_has_last_buffers(tunnel->worker));
+           (is_h2 && worker_has_last_buffers(tunnel->worker)) ||
+           (holds_nothing(tunnel) && worker_has_spare_buffers(tunnel->worker));
 }
 
 int tunnel_pull(struct tunnel *tunnel, struct err *err)

@@ -188,6 +188,13 @@ static void tickets_due(struct loop_deadline *deadline)
 
 #define STARVED_MS 100
 
+/*
+ * Who may still take a buffer when so much of them is left: above a quarter everybody, above an
+ * eighth who reads and holds none, above a sixteenth what waits for a window of HTTP/2
+ * (gateway/codec); and the rest is for what was read already and for reading those windows.
+ */
+#define LAST_PART 8
+
 /* On the way from one socket to the other: read, decrypted, gathered, sealed. */
 #define BUFFERS_OF_ONE 4
 
@@ -195,8 +202,13 @@ static void starved_over(struct loop_deadline *deadline)
 {
     struct worker *worker = deadline->owner;
 
-    for (struct list_node *node = worker->tunnels.first; node != NULL; node = node->next)
-        tunnel_wake(node->item);
+    for (struct list_node *node = worker->tunnels.first; node != NULL; node = node->next) {
+        struct tunnel *tunnel = node->item;
+
+        tunnel_wake(tunnel);
+        if (tunnel->inspect != NULL)
+            inspect_wake(tunnel->inspect);
+    }
 }
 
 bool worker_is_starved(struct worker *worker)
@@ -212,9 +224,20 @@ bool worker_is_starved(struct worker *worker)
     return true;
 }
 
+static size_t buffers_left(const struct worker *worker)
+{
+    return worker->blocks.limit - worker->blocks.used;
+}
+
 bool worker_has_last_buffers(const struct worker *worker)
 {
-    return worker->blocks.limit - worker->blocks.used >= BUFFERS_OF_ONE;
+    return buffers_left(worker) >= BUFFERS_OF_ONE;
+}
+
+bool worker_has_spare_buffers(const struct worker *worker)
+{
+    return worker_has_last_buffers(worker) &&
+           buffers_left(worker) >= worker->blocks.limit / LAST_PART;
 }
 
 static int worker_open(struct worker *worker, struct err *err)

@@ -80,7 +80,11 @@ int worker_main(int argc, char **argv);
  */
 bool worker_is_starved(struct worker *worker);
 
-/* Whether at least enough are left for one connection that holds none to get its bytes through. */
+/*
+ * Whether enough are left for those that hold none to read, and whether enough for one connection
+ * to get its bytes through at all.
+ */
+bool worker_has_spare_buffers(const struct worker *worker);
 bool worker_has_last_buffers(const struct worker *worker);
 
 /* Tunnels above limits.tunnels that are accepted only to be told 503. */

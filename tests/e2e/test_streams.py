@@ -7,9 +7,11 @@ import pytest
 
 from attack import Arena
 from h2_fields import block
-from h2_frames import (CANCEL, DATA, END_STREAM, HEADERS, RST_STREAM, data, headers, request_fields,
-                       reset)
+from h2_frames import (CANCEL, DATA, END_STREAM, GOAWAY, HEADERS, RST_STREAM, H2Client, data, headers,
+                       request_fields, reset, window_update)
+from program import wait_until
 from raw_origin import HEAD, REST, when
+from tunnel import TlsClient, Tunnel
 
 
 @pytest.fixture(scope="module")
@@ -136,3 +138,36 @@ def test_interim_responses_reach_the_client(arena, session, version):
         while not got.endswith(b"ok"):
             got += tls.read(65536)
     assert got.startswith(b"HTTP/1.1 103 ") and b"Link: </a>\r\n" in got
+
+
+def test_streams_that_wait_for_windows_go_on_when_buffers_are_short(make_journey):
+    """Threat B7: what waits in queues leaves them only by windows that must be read; 60 streams of
+    one connection take most of 128 buffers and are all delivered in the end."""
+    journey = make_journey(more={"workers": 1, "limits": {"buffers": 128}})
+    count, size = 60, 300_000
+    with (Tunnel(journey.gateway.port).open(journey.session) as tunnel):
+        assert tunnel.connect(journey.host, journey.session).status == 200
+        tls = TlsClient(tunnel, journey.gateway.ca_file(), "origin.test", alpn=("h2",))
+        h2 = H2Client(tls.handshake()).open()
+        h2.updates = False
+        streams = [h2.ask(journey.host, f"/bytes/{size}") for _ in range(count)]
+        got = dict.fromkeys(streams, 0)
+        ended = set()
+
+        def take(frame):
+            if frame.kind == DATA:
+                got[frame.stream] += len(frame.content())
+            if frame.kind in (DATA, HEADERS) and frame.flags & END_STREAM:
+                ended.add(frame.stream)
+
+        while sum(got.values()) < 65535:
+            take(h2.next())
+        wait_until(lambda: journey.gateway.program.errors().count("buffers are in use"),
+                   "the buffers to be short")
+        h2.updates = True
+        h2.send(*(window_update(stream, 65535) for stream in (0, *streams)))
+        while len(ended) < count:
+            frame = h2.next()
+            assert frame is not None and frame.kind not in (RST_STREAM, GOAWAY), frame
+            take(frame)
+    assert set(got.values()) == {size}
