@@ -53,7 +53,7 @@ static void request_await(struct forward *forward)
     h1_init(&forward->request, H1_REQUESTS);
     h1_begin(&forward->request, &forward->arena, span_of(NULL, 0));
     forward->request_done = 0;
-    forward->wants_upgrade = 0;
+    forward->upgrade = span_of(NULL, 0);
     forward->response_begun = 0;
     forward->response_seen = 0;
     forward->response_done = 0;

@@ -63,7 +63,7 @@ struct forward {
     struct http_framing to_client; /* of the response */
     int client_has_ended;
     int request_done;
-    int wants_upgrade;
+    struct span upgrade; /* the protocol that the request wants to switch to; borrows from arena */
     int is_upgraded;
     int response_begun; /* its head is in client_out: no other answer any more */
     int response_seen;  /* at least one byte of it has come */
@@ -125,8 +125,8 @@ int forward_content_step(struct forward *forward, struct err *err);
 int forward_tunnel_step(struct forward *forward, struct err *err);
 int forward_response_step(struct forward *forward, struct err *err);
 
-/* Whether Connection and Upgrade ask for, or agree to, a WebSocket. */
-int forward_is_websocket(const struct http_fields *fields);
-int forward_add_websocket(struct http_fields *fields, struct err *err);
+/* The one protocol that Connection and Upgrade switch to, or an empty span. */
+struct span forward_upgrade_of(const struct http_fields *fields);
+int forward_upgrade_add(struct http_fields *fields, struct span protocol, struct err *err);
 
 #endif

@@ -5,39 +5,58 @@
  */
 #include "base/num.h"
 #include "http/h1_write.h"
+#include "http/token.h"
 #include "relay/forward.h"
 
 /* Besides the content itself: the heads of its chunk and its end. */
 #define CHUNK_ROOM (H1_CHUNK_HEAD + 7)
 
-/* --- WebSocket --- */
+/* --- switches of protocols: which of them are carried is the gateway's to say --- */
 
-int forward_is_websocket(const struct http_fields *fields)
+/* A name and perhaps a version (RFC 9110 section 7.8), not a list of them. */
+static int is_protocol(struct span value)
+{
+    ssize_t slash = span_find(value, '/');
+
+    if (slash < 0)
+        return token_is_token(value);
+    return token_is_token(span_first(value, (size_t)slash)) &&
+           token_is_token(span_from(value, (size_t)slash + 1));
+}
+
+struct span forward_upgrade_of(const struct http_fields *fields)
 {
     const struct http_field *upgrade = http_fields_find(fields, span_text("upgrade"), NULL);
     const struct http_field *field = NULL;
 
     if (upgrade == NULL || http_fields_count(fields, span_text("upgrade")) != 1 ||
-        !span_equal_nocase(upgrade->value, span_text("websocket")))
-        return 0;
+        !is_protocol(upgrade->value))
+        return span_of(NULL, 0);
     while ((field = http_fields_find(fields, span_text("connection"), field)) != NULL) {
         if (http_list_has(field->value, span_text("upgrade")))
-            return 1;
+            return upgrade->value;
     }
-    return 0;
+    return span_of(NULL, 0);
 }
 
-int forward_add_websocket(struct http_fields *fields, struct err *err)
+int forward_upgrade_add(struct http_fields *fields, struct span protocol, struct err *err)
 {
     if (http_fields_add(fields, span_text("Connection"), span_text("Upgrade"), err) < 0)
         return -1;
-    return http_fields_add(fields, span_text("Upgrade"), span_text("websocket"), err);
+    return http_fields_add(fields, span_text("Upgrade"), protocol, err);
 }
 
-static int wants_websocket(const struct http_request *request)
+static int has_content(const struct http_framing *framing)
 {
-    return request->version == HTTP_1_1 && request->framing.body == HTTP_BODY_NONE &&
-           span_equal(request->method, span_text("GET")) && forward_is_websocket(&request->fields);
+    return framing->body == HTTP_BODY_CHUNKED ||
+           (framing->body == HTTP_BODY_LENGTH && framing->length > 0);
+}
+
+static struct span upgrade_wanted(const struct http_request *request)
+{
+    if (request->version != HTTP_1_1 || has_content(&request->framing))
+        return span_of(NULL, 0);
+    return forward_upgrade_of(&request->fields);
 }
 
 /* --- the target --- */
@@ -147,13 +166,7 @@ static int fields_build(struct forward *forward, struct span host, struct err *e
             http_fields_add(fields, sent->items[i].name, sent->items[i].value, err) < 0)
             return -1;
     }
-    return forward->wants_upgrade ? forward_add_websocket(fields, err) : 0;
-}
-
-static int has_content(const struct http_framing *framing)
-{
-    return framing->body == HTTP_BODY_CHUNKED ||
-           (framing->body == HTTP_BODY_LENGTH && framing->length > 0);
+    return forward->upgrade.len > 0 ? forward_upgrade_add(fields, forward->upgrade, err) : 0;
 }
 
 /* A head is complete: rebuild it, and see whether the tunnel leads there. */
@@ -168,7 +181,7 @@ static int request_begin(struct forward *forward, struct err *err)
     if (target_understand(forward, &target, err) < 0)
         return -1;
     place = place_of(&target);
-    forward->wants_upgrade = wants_websocket(request);
+    forward->upgrade = upgrade_wanted(request);
     forward->rebuilt = (struct http_request){
         .version = HTTP_1_1, .method = request->method, .framing = request->framing};
     forward->rebuilt.framing.persistence = HTTP_KEEP;

@@ -73,7 +73,7 @@ static int head_send(struct forward *forward, enum head_kind kind, struct err *e
     response.framing = (struct http_framing){.body = HTTP_BODY_NONE, .persistence = HTTP_KEEP};
     if (kind == HEAD_INTERIM)
         return h1_write_response(&response, method, forward->client_out, err);
-    if (forward->is_upgraded && forward_add_websocket(&response.fields, err) < 0)
+    if (forward->is_upgraded && forward_upgrade_add(&response.fields, forward->upgrade, err) < 0)
         return -1;
     framing_choose(forward);
     response.framing = forward->to_client;
@@ -85,7 +85,9 @@ static int final_send(struct forward *forward, struct err *err)
     const struct http_response *response = &forward->response.response;
 
     if (response->status == 101) {
-        if (!forward->wants_upgrade || !forward_is_websocket(&response->fields))
+        struct span protocol = forward_upgrade_of(&response->fields);
+
+        if (protocol.len == 0 || !span_equal_nocase(protocol, forward->upgrade))
             return err_set(err, ERR_ORIGIN_SYNTAX, "101 for what was not asked");
         forward->is_upgraded = 1;
     } else if (response->framing.persistence == HTTP_CLOSE) {

@@ -193,6 +193,24 @@ TEST(forward_gives_the_refusal_of_the_gateway_and_goes_on)
               "Content-Length: 2\r\n\r\n|7");
 }
 
+/* The gateway knows which of them it carries; a list of them is not passed on. */
+TEST(forward_offers_the_one_protocol_that_a_request_without_content_asks_for)
+{
+    rig_make(OK_ANSWER, "HTTP/1.1 204 No Content\r\n\r\n");
+    CHECK_STR(story_of("POST http://a/ HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n"
+                       "Connection: upgrade\r\nUpgrade: SPDY/3.1\r\n\r\n"
+                       "GET http://a/ HTTP/1.1\r\nHost: a\r\n"
+                       "Connection: upgrade\r\nUpgrade: h2c, websocket\r\n\r\n"
+                       "PUT http://a/ HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n"
+                       "Connection: upgrade\r\nUpgrade: websocket\r\n\r\nx"),
+              "<CONNECT a:80 HTTP/1.1>POST http://a/ HTTP/1.1\r\nHost: a\r\n"
+              "Connection: Upgrade\r\nUpgrade: SPDY/3.1\r\nContent-Length: 0\r\n\r\n"
+              "HTTP/1.1 204 No Content\r\n\r\n"
+              "GET http://a/ HTTP/1.1\r\nHost: a\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n"
+              "PUT http://a/ HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx"
+              "HTTP/1.1 204 No Content\r\n\r\n|7");
+}
+
 TEST(forward_gives_a_challenge_with_its_407)
 {
     rig_make("HTTP/1.1 407 no\r\nProxy-Authenticate: Basic\r\nContent-Length: 0\r\n\r\n", "");
@@ -367,7 +385,7 @@ TEST(forward_takes_no_response_that_is_cut_or_malformed)
     CHECK_STR(story_of_tunnel(OK_ANSWER "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc"),
               "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc"
               "!origin_closed: the connection ended in the content|4");
-    CHECK_STR(story_of_tunnel(OK_ANSWER "HTTP/1.1 101 Go\r\nUpgrade: h2c\r\n"
+    CHECK_STR(story_of_tunnel(OK_ANSWER "HTTP/1.1 101 Go\r\nUpgrade: SPDY/3.1\r\n"
                                         "Connection: Upgrade\r\n\r\n"),
               "!origin_bad_response: 101 for what was not asked");
     CHECK_STR(story_of_tunnel("HTTP/1.1 204 No\r\n\r\n"),
@@ -379,6 +397,7 @@ TEST(forward_takes_no_response_that_is_cut_or_malformed)
 TEST_MAIN(TEST_OF(forward_rebuilds_requests_and_opens_one_tunnel_for_each_place),
           TEST_OF(forward_ends_with_a_client_that_says_close_or_speaks_1_0),
           TEST_OF(forward_gives_the_refusal_of_the_gateway_and_goes_on),
+          TEST_OF(forward_offers_the_one_protocol_that_a_request_without_content_asks_for),
           TEST_OF(forward_gives_a_challenge_with_its_407),
           TEST_OF(forward_hands_a_client_over_that_goes_on_with_connect),
           TEST_OF(forward_refuses_what_is_no_url),
