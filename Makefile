@@ -7,6 +7,8 @@ SECONDS_EACH ?= 60
 MINUTES ?= 5
 TUNNELS ?= 48
 BENCH ?=
+# The packages of tools/bootstrap are those of the system's Python.
+PYTHON ?= $(firstword $(wildcard /usr/bin/python3) python3)
 
 # Flags for the compiler go to "meson setup", not to the environment of every tool.
 .PHONY: help build install tools check demo fuzz soak bench clean
@@ -50,16 +52,17 @@ fuzz:
 	@EXEAT_FUZZ_SECONDS=$(SECONDS_EACH) tools/check fuzz
 
 soak:
-	@tools/bootstrap demo
+	@tools/bootstrap soak
 	@$(MAKE) --no-print-directory build
-	@EXEAT_BUILD=$(abspath $(BUILD)) PYTHONDONTWRITEBYTECODE=1 tests/soak/soak.py --minutes $(MINUTES) \
+	@EXEAT_BUILD=$(abspath $(BUILD)) PYTHONDONTWRITEBYTECODE=1 $(PYTHON) tests/soak/soak.py --minutes $(MINUTES) \
 		--tunnels $(TUNNELS) $(if $(SEED),--seed $(SEED)) --report $(BUILD)/soak.json
 
 bench:
 	@tools/bootstrap bench
 	@$(MAKE) --no-print-directory build
 	@ninja -C $(BUILD) bench/load bench/sink
-	@EXEAT_BUILD=$(abspath $(BUILD)) PYTHONDONTWRITEBYTECODE=1 bench/bench.py --out $(BUILD)/bench.md $(BENCH)
+	@EXEAT_BUILD=$(abspath $(BUILD)) PYTHONDONTWRITEBYTECODE=1 $(PYTHON) bench/bench.py \
+		--out $(BUILD)/bench.md $(BENCH)
 
 clean:
 	rm -rf $(BUILD) build-check

@@ -227,20 +227,17 @@ async def run(options):
         loop.add_signal_handler(signal.SIGUSR1, setattr, proxy, "is_armed", True)
         loop.add_signal_handler(signal.SIGTERM, stop.set_result, None)
         tasks = []
-        for text in options.tunnels:
+        for text in options.places:
             name, target = text.split("=")
-            listener = listen("127.0.0.1", 0)
-            place = Place(name, int(target), name.endswith("tls"))
-            print(f"{name} listening on 127.0.0.1:{listener.getsockname()[1]}", flush=True)
-            tasks.append(asyncio.ensure_future(proxy.serve(place, listener, None)))
-        port = 0
-        for slot in range(options.slots):
-            listener = listen(f"127.0.2.{slot + 1}", port)
-            port = listener.getsockname()[1]
-            if slot == 0:
-                place = Place("origin", options.origin, True)
-                print(f"origin listening on 127.0.2.x:{port}", flush=True)
-            tasks.append(asyncio.ensure_future(proxy.serve(place, listener, slot)))
+            name, _, port = name.partition(":")
+            place = Place(name, int(target), port != "" or name.endswith("tls"))
+            if port == "":
+                listener = listen("127.0.0.1", 0)
+                print(f"{name} listening on 127.0.0.1:{listener.getsockname()[1]}", flush=True)
+                tasks.append(asyncio.ensure_future(proxy.serve(place, listener, None)))
+            for slot in range(options.slots if port else 0):
+                listener = listen(f"127.0.2.{slot + 1}", int(port))
+                tasks.append(asyncio.ensure_future(proxy.serve(place, listener, slot)))
         print("ready", flush=True)
         await stop
         for task in [*tasks, *proxy.links]:
@@ -254,12 +251,12 @@ def main():
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--plan", type=int, metavar="N", help="print the faults of the first N")
     parser.add_argument("--log", help="file for the faults that happened")
-    parser.add_argument("--origin", type=int, help="port of the origin")
-    parser.add_argument("--slots", type=int, default=0, help="127.0.2.1 ... lead to the origin")
-    parser.add_argument("tunnels", nargs="*", metavar="NAME=PORT", help="ports of the gateway")
+    parser.add_argument("--slots", type=int, default=0, help="at 127.0.2.1 and so on")
+    parser.add_argument("places", nargs="*", metavar="NAME[:PORT]=TARGET",
+                        help="listen on any port of 127.0.0.1, or on PORT for each slot")
     options = parser.parse_args()
     if options.plan:
-        for place in ("ws", "wstls", "origin"):
+        for place in ("ws", "wstls", "h1", "plain", "pass", "tcp"):
             for number in range(options.plan):
                 print(place, number, *plan(options.seed, place, number))
         return 0

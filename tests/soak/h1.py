@@ -73,11 +73,67 @@ def chunk(data):
     return b"%x\r\n%b\r\n" % (len(data), data)
 
 
-async def write_content(stream, pieces, *, chunked):
-    for piece in pieces:
-        await stream.write(chunk(piece) if chunked else piece)
-    if chunked:
-        await stream.write(b"0\r\n\r\n")
+class Channel:
+    """A request and its response, one after the other on a stream. h2stream.Channel is the same."""
+
+    version = "h1"
+
+    def __init__(self, stream):
+        self.stream = stream
+        self.fields = {}
+        self.is_chunked = False
+        self.trailers = {}
+
+    # ---- a client's ----
+
+    async def ask(self, method, authority, path, fields=(), length=None):
+        """`length` of the content: None for none, "chunked" for one that is not known."""
+        lines = [f"{method} {path} HTTP/1.1", f"Host: {authority}",
+                 *(f"{name}: {value}" for name, value in fields), *self._framing(length)]
+        await self.stream.write("\r\n".join(lines).encode() + b"\r\n\r\n")
+
+    def _framing(self, length):
+        self.is_chunked = length == "chunked"
+        if self.is_chunked:
+            return ["Transfer-Encoding: chunked"]
+        return [] if length is None else [f"Content-Length: {length}"]
+
+    async def answer(self):
+        first, self.fields = await read_head(self.stream)
+        return int(first.split(" ")[1]), self.fields
+
+    # ---- a server's ----
+
+    async def request(self):
+        first, self.fields = await read_head(self.stream)
+        method, path, _ = first.split(" ")
+        return method, path, self.fields
+
+    async def respond(self, fields, length):
+        """200. `length` None: until the connection ends."""
+        framing = self._framing(length) or ["Connection: close"]
+        lines = ["HTTP/1.1 200 OK", *(f"{name}: {value}" for name, value in fields), *framing]
+        await self.stream.write("\r\n".join(lines).encode() + b"\r\n\r\n")
+
+    # ---- contents ----
+
+    async def write(self, piece):
+        await self.stream.write(chunk(piece) if self.is_chunked else piece)
+
+    async def finish(self):
+        if self.is_chunked:
+            await self.stream.write(b"0\r\n\r\n")
+
+    async def content(self, take, *, until_end=False):
+        await read_body(self.stream, self.fields, take, until_end=until_end)
+
+    def leave(self):
+        """Away, in the middle. False: the connection is gone with it."""
+        self.stream.abort()
+        return False
+
+    def drop(self):
+        """The exchange is over."""
 
 
 # ---- WebSocket ----

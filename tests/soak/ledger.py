@@ -13,10 +13,12 @@ OK, FAILED, WRONG, HUNG = "ok", "failed", "wrong", "hung"
 
 
 class Exchange:
-    def __init__(self, number, kind, slot, since):
+    def __init__(self, number, kind, slot, way, since):
         self.number = number
         self.kind = kind
         self.slot = slot
+        self.way = way
+        self.is_unread = False  # the gateway does not look into it
         self.since = since      # the slot's connections may have been hit since then
         self.end = None
         self.outcome = None
@@ -33,14 +35,15 @@ class Ledger:
         self.counts = collections.Counter()
         self.bytes = collections.Counter()
         self.expected = {}      # path: (outcome, status, sent, received)
+        self.unread = set()     # numbers of what the gateway cannot have recorded
         self.failures = []      # exchanges that did not end well
         self.running = 0
         self.last_end = {}      # slot: when its last exchange ended
 
-    def begin(self, kind, slot):
+    def begin(self, kind, slot, way=None):
         now = time.monotonic()
         self.running += 1
-        return Exchange(next(self.numbers), kind, slot, self.last_end.get(slot, now))
+        return Exchange(next(self.numbers), kind, slot, way, self.last_end.get(slot, now))
 
     def finish(self, exchange, outcome, detail=""):
         self.running -= 1
@@ -51,7 +54,9 @@ class Ledger:
         self.counts[exchange.kind, outcome] += 1
         self.bytes["sent"] += exchange.sent or 0
         self.bytes["received"] += exchange.received or 0
-        if exchange.path is not None:
+        if exchange.is_unread:
+            self.unread.add(exchange.number)
+        elif exchange.path is not None:
             self.expected[exchange.path] = (outcome, exchange.status, exchange.sent,
                                             exchange.received)
         if outcome != OK:
@@ -100,6 +105,19 @@ def judge_origin(lines):
     return [f"origin: {line['number']}: {line['wrong']}" for line in lines if line.get("wrong")]
 
 
+def judge_unread(ledger, records):
+    """One record for each tunnel that went through unread, and for some that failed early."""
+    complaints = []
+    for way in ("pass", "tcp"):
+        found = sum(record.get("kind") == way and record["status"] == 200 for record in records)
+        opened = ledger.counts[f"tunnel {way}", OK]
+        tried = opened + ledger.counts[f"tunnel {way}", FAILED]
+        if not opened <= found <= tried:
+            complaints.append(f"{opened} of {tried} tunnels were opened by {way}, and {found} are "
+                              f"in the log")
+    return complaints
+
+
 def judge_audit(ledger, lines, records):
     """One record for each exchange, with the sizes that the client saw."""
     complaints = []
@@ -125,8 +143,9 @@ def judge_audit(ledger, lines, records):
             complaints.append(f"{path}: {found[path]} records")
         elif status and not found[path]:
             complaints.append(f"{path}: answered with {status} ({outcome}) and not in the log")
+    complaints += judge_unread(ledger, records)
     served = {line["number"] for line in lines if "kind" in line}
     recorded = {int(path.split("/")[2]) for path in found if path.count("/") == 3}
-    for number in served - recorded:
+    for number in served - recorded - ledger.unread:
         complaints.append(f"exchange {number} reached the origin and is not in the log")
     return complaints

@@ -29,7 +29,7 @@ import clients
 import ledger
 import watch
 from authority import Authority
-from gateway import Gateway
+from gateway import Gateway, free_port
 from program import Program, clean_environment, expect_no_trouble, wait_until
 from relay import Container
 
@@ -55,28 +55,27 @@ class Journey:
 
     def start(self):
         authority = Authority(self.directory / "authority")
+        self.roots = authority.certificate
         hosts = [f"s{slot}.soak.test" for slot in range(self.slots)]
         certificate, key = authority.issue(*hosts, label="origin")
         origin = self.program("origin", "server.py", "--certificate", certificate, "--key", key,
                               "--secret", SECRET, "--log", self.origin_log)
-        origin_port = int(origin.expect(r"listening on 127\.0\.0\.1:(\d+)")[0])
-        # The origin's port of the rules is the proxy's: it is chosen here, once, for all slots.
+        targets = dict(origin.expect(r"^(\w+) listening on 127\.0\.0\.1:(\d+)", 2))
+        self.ports = {way: free_port() for way in ("h1", "plain", "pass", "tcp")}
         self.gateway = Gateway(
             self.directory / "gateway", roots=authority.certificate,
             hosts={host: f"127.0.2.{slot + 1}" for slot, host in enumerate(hosts)},
-            rules=[{"name": "denied", "hosts": ["*.soak.test"], "ports": ["1-65535"],
-                    "paths": ["/denied/**"], "action": "deny"},
-                   {"name": "soak", "hosts": ["*.soak.test"], "ports": ["1-65535"],
-                    "action": "allow", "inject": [{"header": "X-Soak-Key", "credential": "soak"}]}],
+            rules=self.rules(),
             credentials={"soak": SECRET}, more={"timeouts": TIMEOUTS, **self.limits()},
             tls=authority.issue("localhost", "127.0.0.1", label="gateway"))
         self.gateway.ca_init().start()
-        proxy = self.program("faults", "faults.py", "--seed", self.options.seed, "--log",
-                             self.fault_log, "--origin", origin_port, "--slots", self.slots,
-                             f"ws={self.gateway.port}", f"wstls={self.gateway.tls_port}")
+        proxy = self.program(
+            "faults", "faults.py", "--seed", self.options.seed, "--log", self.fault_log, "--slots",
+            self.slots, f"ws={self.gateway.port}", f"wstls={self.gateway.tls_port}",
+            *(f"{way}:{port}={targets['plain' if way == 'plain' else 'origin']}"
+              for way, port in self.ports.items()))
         proxy.expect(r"^ready")
-        ports = dict(proxy_ports(proxy.output()))
-        self.origin_port = ports["origin"]
+        ports = dict(proxy.expect(r"^(\w+) listening on 127\.0\.0\.1:(\d+)", 2))
         session = self.gateway.session_create()
         for name, scheme in (("ws", "http"), ("wstls", "https")):
             container = Container(self.directory / name, self.gateway, session,
@@ -85,6 +84,28 @@ class Journey:
             self.relays.append(container.relay())
         self.proxy = proxy
         return self
+
+    def rules(self):
+        def rule(name, way, **more):
+            return {"name": name, "hosts": ["*.soak.test"], "ports": [self.ports[way]], **more}
+
+        key = {"header": "X-Soak-Key", "credential": "soak"}
+        return [rule("pass", "pass", action="pass"), rule("tcp", "tcp", action="tcp"),
+                rule("denied", "h1", action="deny", paths=["/denied/**"]),
+                rule("denied-plain", "plain", action="deny", paths=["/denied/**"]),
+                rule("soak", "h1", action="allow", inject=[key]),
+                rule("plain", "plain", action="allow", schemes=["http"],
+                     inject=[{**key, "over_plain_http": True}])]
+
+    def contexts(self):
+        """What a client trusts and offers, by the way its tunnel goes."""
+        contexts = {}
+        for way, roots, protocols in (
+                ("h1", self.gateway.ca_file(), ["http/1.1"]), ("h2", self.gateway.ca_file(), ["h2"]),
+                ("pass", self.roots, ["h2", "http/1.1"]), ("tcp", self.roots, ["http/1.1", "h2"])):
+            contexts[way] = ssl.create_default_context(cafile=roots)
+            contexts[way].set_alpn_protocols(protocols)
+        return contexts
 
     def limits(self):
         return {"limits": {"buffers": self.options.buffers}} if self.options.buffers else {}
@@ -130,12 +151,6 @@ class Journey:
         return complaints
 
 
-def proxy_ports(output):
-    for line in output.splitlines():
-        if " listening on " in line:
-            yield line.split(" ", 1)[0], int(line.rsplit(":", 1)[1])
-
-
 class Soak:
     def __init__(self, journey, options):
         self.journey = journey
@@ -160,11 +175,11 @@ class Soak:
         else:
             self.say(line)
 
-    async def round(self, name, seconds, context):
+    async def round(self, name, seconds, contexts):
         """Traffic for some seconds; returns when the last exchange has ended."""
         journey = self.journey
-        plan = clients.Plan(f"{self.options.seed}/{name}", context, journey.origin_port,
-                            journey.relay_ports(), self.books)
+        plan = clients.Plan(f"{self.options.seed}/{name}", contexts, journey.ports,
+                            journey.relay_ports(), SECRET, self.books)
         tasks = [asyncio.ensure_future(clients.Slot(plan, slot).run())
                  for slot in range(journey.slots)]
         end = time.monotonic() + seconds
@@ -194,15 +209,14 @@ class Soak:
 
     async def run(self):
         options, journey = self.options, self.journey
-        context = ssl.create_default_context(cafile=journey.gateway.ca_file())
-        context.set_alpn_protocols(["http/1.1"])
+        contexts = journey.contexts()
         processes = watch.processes_of(journey.gateway, journey.relays)
         count = max(3, round(options.minutes * 60 / 120))
         seconds = options.minutes * 60 / count
         os.kill(journey.proxy.pid, signal.SIGUSR1)
         for number in range(count):
             await self.round("warm-up" if number == 0 else f"round {number} of {count - 1}",
-                             seconds, context)
+                             seconds, contexts)
             await self.settle(processes)
             self.complaints += watch.judge_life(processes, journey.pids())
             self.complaints += watch.judge_descriptors(processes)
@@ -220,9 +234,8 @@ class Soak:
         lines = ledger.read_lines(journey.origin_log)
         explained, more = ledger.judge_failures(self.books, faults, journey.sealed_slots())
         self.complaints += more
-        self.complaints += [f"no {kind} went well" for kind in (
-            "tunnel", "refs", *clients.Slot.KINDS, *clients.Slot.LAST)
-            if not self.books.counts[kind, ledger.OK]]
+        self.complaints += [f"no {kind} went well" for kind in expected_kinds()
+                            if not self.books.counts[kind, ledger.OK]]
         self.complaints += ledger.judge_origin(lines)
         self.complaints += ledger.judge_audit(self.books, lines, journey.gateway.records())
         verified = journey.gateway.command("audit", "verify", "-c", journey.gateway.config_path,
@@ -230,6 +243,13 @@ class Soak:
         if verified.returncode != 0:
             self.complaints.append(f"audit verify: {verified.stdout!r} {verified.stderr!r}")
         return faults, explained, verified.stdout.decode().strip()
+
+
+def expected_kinds():
+    """What a run of any length must have done, or it has shown nothing."""
+    return [*(f"tunnel {way}" for way in clients.WAYS if way != "burst"),
+            *(f"{kind} h1" for kind in ("refs", *clients.KINDS, "close", "socket", "leave")),
+            *(f"{kind} h2" for kind in (*clients.H2_KINDS, "grpc"))]
 
 
 def report_make(soak, processes, faults, explained, verified):

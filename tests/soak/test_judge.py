@@ -85,6 +85,14 @@ def test_a_request_that_reached_the_origin_without_a_record_is_found(books):
     assert ledger.judge_audit(books, [served(exchange)], [])
 
 
+def test_an_unread_tunnel_without_its_record_is_found(books):
+    books.finish(books.begin("tunnel pass", 3, "pass"), ledger.OK)
+    assert ledger.judge_audit(books, [], [])
+    record = {"method": "CONNECT", "kind": "pass", "status": 200}
+    assert ledger.judge_audit(books, [], [record]) == []
+    assert ledger.judge_audit(books, [], [record] * 2)
+
+
 def test_moved_and_missing_bytes_are_found():
     whole = content.content(7, 200_000)
     for bad in (whole[:-1], whole[:65536] + whole[65537:] + b"x", whole[1:] + whole[:1]):
