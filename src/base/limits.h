@@ -32,7 +32,7 @@
  * about a second gives a tenth back, and so does work that is of use (http/h2_budget.c).
  */
 #define LIMIT_H2_RESETS     200 /* of streams whose response is not complete: "rapid reset" */
-#define LIMIT_H2_FAULTS     100 /* for which we must reset a stream: "made you reset" */
+#define LIMIT_H2_FAULTS     200 /* for which we must reset a stream: "made you reset" */
 #define LIMIT_H2_PINGS      200
 #define LIMIT_H2_SETTINGS   50
 #define LIMIT_H2_EMPTY      200 /* DATA, HEADERS, CONTINUATION with nothing in them */

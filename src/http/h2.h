@@ -81,13 +81,21 @@ struct h2_stream {
     struct http_response response; /* client: the final response, framing as above */
     struct http_response interim;
     struct http_fields trailers; /* count 0: none */
-    struct err head_err; /* server: the request cannot be served: ERR_TOO_LARGE; answer and end */
-    struct buf recv;     /* content that came; take it by h2_recv_used() */
-    unsigned news;       /* H2_NEWS_*: as h2_next() returned it */
+    /*
+     * Server: with H2_NEWS_HEAD, the request cannot be served: ERR_TOO_LARGE or ERR_MEMORY; answer
+     * and end. Both: with H2_NEWS_RESET, why we have reset the stream, if the peer is at fault.
+     */
+    struct err head_err;
+    struct buf recv; /* content that came; take it by h2_recv_used() */
+    unsigned news;   /* H2_NEWS_*: as h2_next() returned it */
     int has_head;
-    int recv_ended;      /* the peer's message is complete (with what is in recv) */
-    int send_ended;      /* ours is */
-    int is_reset;        /* nothing can be sent any more, nothing more will come */
+    int recv_ended; /* the peer's message is complete (with what is in recv) */
+    int send_ended; /* ours is */
+    /*
+     * Nothing can be sent any more, nothing more will come. Without H2_NEWS_RESET: a client whose
+     * response is complete, and whose server wants no more of the request (RFC 9113 section 8.1).
+     */
+    int is_reset;
     uint32_t reset_code; /* of RFC 9113 section 7 */
     int may_retry;       /* client: the server has not looked at it (REFUSED_STREAM, GOAWAY) */
     /* private: below */
@@ -118,6 +126,7 @@ void h2_free(struct h2 *h2);
 /*
  * Takes all of `in`, unless it fails. Errors are final: ERR_SYNTAX or ERR_LIMIT (a flood) for a
  * server, ERR_ORIGIN_SYNTAX for a client; a GOAWAY that says why is queued: drain it, then close.
+ * All streams have H2_NEWS_RESET then. A flood may also be found while draining: h2_is_closing().
  */
 int h2_feed(struct h2 *h2, struct span in, struct err *err);
 
@@ -138,9 +147,9 @@ bool h2_wants_drain(const struct h2 *h2);
 /*
  * Client: a new stream for this request (fields without Host: `authority` is sent instead; names
  * may be in any case, they go out in lower case). `end`: without content. `protocol` is not empty
- * for an extended CONNECT. Fields are never put into the shared compression table: they may be
- * credentials. NULL: ERR_LIMIT when no stream is free (h2_open_count()), ERR_MEMORY,
- * ERR_ORIGIN_CLOSED after GOAWAY.
+ * for an extended CONNECT; "te: trailers" may be among the fields. Fields are never put into the
+ * shared compression table: they may be credentials. NULL: ERR_LIMIT when no stream is free
+ * (h2_open_count()), ERR_MEMORY, ERR_ORIGIN_CLOSED after GOAWAY.
  */
 enum h2_end { H2_GOES_ON, H2_ENDS };
 struct h2_request {

@@ -40,6 +40,7 @@ void h2_budget_earn(struct h2_budget *budget, enum h2_budget_kind kind, unsigned
 void h2_budget_exchange(struct h2_budget *budget)
 {
     h2_budget_earn(budget, H2_BUDGET_RESETS, 1);
+    h2_budget_earn(budget, H2_BUDGET_FAULTS, 1);
     h2_budget_earn(budget, H2_BUDGET_PINGS, 2);
     h2_budget_earn(budget, H2_BUDGET_EMPTY, 2);
     h2_budget_earn(budget, H2_BUDGET_PRIORITIES, 4);

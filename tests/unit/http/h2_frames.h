@@ -175,7 +175,7 @@ static inline void answer_tell(struct text *text, const uint8_t *head, struct sp
     static const char letters[] = "dhprsugow+";
     unsigned id = (unsigned)head[7] << 8 | head[8];
 
-    text_add_char(text, head[3] < 10 ? letters[head[3]] : '?');
+    text_add(text, head[3] < 10 ? span_of(&letters[head[3]], 1) : span_text("?"));
     if (head[3] == SETTINGS && head[4] == ACK)
         text_add_char(text, '!');
     if (head[3] == PING && head[4] == ACK)

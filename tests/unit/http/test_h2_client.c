@@ -290,6 +290,21 @@ TEST(h2_may_retry_what_a_server_has_not_looked_at)
     pair_end();
 }
 
+TEST(h2_may_retry_what_was_not_sent_when_a_server_said_goodbye)
+{
+    client_open();
+    stream = request_open("GET", "/", NULL, H2_ENDS);
+    wire_frame(GOAWAY, 0, 0, span_of("\0\0\0\0\0\0\0\0", 8));
+    CHECK_INT(wire_feed(pair.client), ERR_OK);
+    CHECK_STR(answer_of(pair.client), "");
+    CHECK(stream_next(pair.client) == stream);
+    CHECK_INT(stream->news, H2_NEWS_RESET);
+    CHECK(stream->may_retry);
+    h2_release(stream);
+    CHECK(h2_is_done(pair.client));
+    pair_end();
+}
+
 TEST(h2_may_not_retry_what_was_answered_in_part)
 {
     asked_open("GET");
@@ -458,6 +473,7 @@ TEST_MAIN(TEST_OF(h2_refuses_heads_of_responses_that_are_none_b12),
           TEST_OF(h2_ends_a_connection_for_content_before_the_head_b12),
           TEST_OF(h2_resets_a_response_whose_head_is_too_large_b12),
           TEST_OF(h2_may_retry_what_a_server_has_not_looked_at),
+          TEST_OF(h2_may_retry_what_was_not_sent_when_a_server_said_goodbye),
           TEST_OF(h2_may_not_retry_what_was_answered_in_part),
           TEST_OF(h2_takes_an_early_response_that_ends_the_upload),
           TEST_OF(h2_keeps_to_the_streams_that_a_server_allows),
