@@ -4,31 +4,9 @@
  * accepted is in canonical form: read again it is the same, and nothing in it could be read
  * otherwise (threats E1-E4, E10, E12).
  */
-#include <arpa/inet.h>
-#include <stdio.h>
-
-#include "http/target.h"
+#include "fuzz/http/host.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
-
-static void host_check(const struct host *host)
-{
-    char text[LIMIT_HOST + 8];
-    struct host again;
-    uint8_t address[16];
-    struct err err;
-    int len = snprintf(text, sizeof text, host->kind == HOST_IPV6 ? "[%s]" : "%s", host->name);
-
-    ENSURE(host->len > 0 && strlen(host->name) == host->len);
-    ENSURE(target_read_host(span_of(text, (size_t)len), &again, &err) == 0);
-    ENSURE(target_is_same_host(host, &again));
-    ENSURE((inet_pton(AF_INET, host->name, address) == 1) == (host->kind == HOST_IPV4));
-    ENSURE((inet_pton(AF_INET6, host->name, address) == 1) == (host->kind == HOST_IPV6));
-    if (host->kind == HOST_NAME) /* what getaddrinfo() would take for a number (threat E4) */
-        ENSURE(inet_aton(host->name, &(struct in_addr){0}) == 0);
-    for (size_t i = 0; i < host->len; i++)
-        ENSURE(strchr("abcdefghijklmnopqrstuvwxyz0123456789-_.:", host->name[i]) != NULL);
-}
 
 static void authority_check(struct span text, int needs_port)
 {
