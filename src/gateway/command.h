@@ -8,6 +8,7 @@
 /* The commands that end by themselves. Each returns the exit status: 0, or 1 and said why. */
 int command_check(const struct options *options);
 int command_ca_init(const struct options *options);
+int command_ca_rotate(const struct options *options);
 int command_ca_show(const struct options *options);
 int command_session_create(const struct options *options);
 int command_session_list(const struct options *options);

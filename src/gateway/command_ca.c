@@ -2,15 +2,12 @@
 /* `ca init` makes the certificate authority, `ca show` tells what containers will trust. */
 #include <stdio.h>
 
-#include "base/pool.h"
 #include "crypto/digest.h"
-#include "crypto/leaf.h"
+#include "gateway/ca_files.h"
 #include "gateway/certificate.h"
 #include "gateway/command.h"
-#include "os/clock.h"
 #include "os/file.h"
 
-#define CA_DAYS    3650
 #define CA_PEM_MAX 8192
 
 static const char ca_name[] = "exeat gateway CA";
@@ -37,49 +34,24 @@ static int directory_make(const struct config *config)
     return 0;
 }
 
-static int ca_write(const struct config_ca *ca, struct span certificate, struct span key)
-{
-    struct err err;
-
-    if (file_write_atomic(ca->key, key, 0600, &err) < 0 ||
-        file_write_atomic(ca->certificate, certificate, 0644, &err) < 0)
-        return command_failed("%s", err.text);
-    return 0;
-}
-
-static int fingerprint_print(const struct config_ca *ca, struct span certificate, struct span key)
-{
-    char memory[80];
-    struct text fingerprint;
-    struct err err;
-    struct leaf_ca *made = leaf_ca_new(certificate, key, &err);
-
-    if (made == NULL)
-        return command_failed("the new CA cannot be used: %s", err.text);
-    text_init(&fingerprint, memory, sizeof memory - 1);
-    leaf_ca_fingerprint(made, &fingerprint);
-    leaf_ca_free(made);
-    (void)printf("certificate: %s\nkey: %s (mode 0600, keep it here)\nsha256: %s\n",
-                 ca->certificate, ca->key, text_str(&fingerprint));
-    return 0;
-}
-
 static int ca_make(const struct config *config)
 {
-    char pem[CA_PEM_MAX];
-    struct secret key = {0};
-    struct text certificate;
+    struct certificate certificate;
+    struct room pem;
     struct err err;
-    int status = 1;
+    int result;
 
-    text_init(&certificate, pem, sizeof pem);
-    if (digest_setup(&err) < 0 || leaf_ca_generate(span_text(ca_name), clock_wall_ms() / 1000,
-                                                   CA_DAYS, &certificate, &key, &err) < 0)
-        (void)command_failed("cannot make a CA: %s", err.text);
-    else if (ca_write(&config->ca, text_span(&certificate), secret_span(&key)) == 0)
-        status = fingerprint_print(&config->ca, text_span(&certificate), secret_span(&key));
-    secret_fini(&key);
-    return status;
+    if (digest_setup(&err) < 0 ||
+        ca_files_make(&config->ca, CA_FILE_ACTIVE, span_text(ca_name), &err) < 0 ||
+        file_read(config->ca.certificate, CA_PEM_MAX, &pem, &err) < 0)
+        return command_failed("cannot make a CA: %s", err.text);
+    result = certificate_read(span_of_room(pem), &certificate, &err);
+    file_free(&pem);
+    if (result < 0)
+        return command_failed("the new CA cannot be used: %s", err.text);
+    (void)printf("certificate: %s\nkey: %s (mode 0600, keep it here)\nsha256: %s\n",
+                 config->ca.certificate, config->ca.key, certificate.fingerprint);
+    return 0;
 }
 
 int command_ca_init(const struct options *options)
@@ -95,8 +67,8 @@ int command_ca_init(const struct options *options)
         key_is_there = file_is_there(config.ca.key);
         certificate_is_there = file_is_there(config.ca.certificate);
         if (key_is_there > 0 || certificate_is_there > 0)
-            (void)command_failed("%s exists already; move it away if you want a new CA (containers "
-                                 "that trust the old one will not trust the new one)",
+            (void)command_failed("%s exists already; to replace a CA that containers trust there "
+                                 "is ca rotate",
                                  key_is_there > 0 ? config.ca.key : config.ca.certificate);
         else if (key_is_there == 0 && certificate_is_there == 0)
             status = ca_make(&config);

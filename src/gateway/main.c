@@ -19,6 +19,7 @@ static const char help_all[] =
     "  serve            run the gateway\n"
     "  check            is the configuration good? every error with file, line and column\n"
     "  ca init          make the certificate authority that containers will trust\n"
+    "  ca rotate        replace it, in three steps, while containers run\n"
     "  ca show          its subject, fingerprint and validity, or its certificate\n"
     "  session create   let one agent in: makes its token\n"
     "  session list     who may use the gateway\n"
@@ -54,6 +55,19 @@ static const char help_ca_init[] =
     "\n"
     "Make the certificate authority (ECDSA P-256, 10 years): the key with mode 0600, the\n"
     "certificate with 0644, where 'ca' in the configuration says. Never overwrites one.\n";
+
+static const char help_ca_rotate[] =
+    "usage: exeat-gateway ca rotate -c FILE [--start|--switch|--finish]\n"
+    "\n"
+    "Replace the certificate authority. Without an option: where that stands.\n"
+    "\n"
+    "  --start   make a new one beside it; both are published, the old one signs\n"
+    "  --switch  the new one signs, both are published; the old key is gone\n"
+    "  --finish  only the new one is published\n"
+    "\n"
+    "After each step SIGHUP lets the gateway take it. Containers fetch what is published when "
+    "they\n"
+    "start: switch when none runs any more that was started before the first step.\n";
 
 static const char help_ca_show[] =
     "usage: exeat-gateway ca show -c FILE [--pem|--json]\n"
@@ -96,6 +110,8 @@ static const struct options_command commands[] = {
     {"serve", OPTION_CONFIG | OPTION_LOG, OPTION_CONFIG, 0, 0, help_serve, master_serve},
     {"check", OPTION_CONFIG | OPTION_JSON, OPTION_CONFIG, 0, 0, help_check, command_check},
     {"ca init", OPTION_CONFIG, OPTION_CONFIG, 0, 0, help_ca_init, command_ca_init},
+    {"ca rotate", OPTION_CONFIG | OPTION_START | OPTION_SWITCH | OPTION_FINISH, OPTION_CONFIG, 0, 0,
+     help_ca_rotate, command_ca_rotate},
     {"ca show", OPTION_CONFIG | OPTION_PEM | OPTION_JSON, OPTION_CONFIG, 0, 0, help_ca_show,
      command_ca_show},
     {"session create",

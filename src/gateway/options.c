@@ -23,6 +23,9 @@ static const struct option_name option_names[] = {
     {"--id", OPTION_ID, 1},
     {"--tenant", OPTION_TENANT, 1},
     {"--token-file", OPTION_TOKEN_FILE, 1},
+    {"--start", OPTION_START, 0},
+    {"--switch", OPTION_SWITCH, 0},
+    {"--finish", OPTION_FINISH, 0},
 };
 
 #define OPTION_COUNT (sizeof option_names / sizeof *option_names)
@@ -123,6 +126,9 @@ static int value_set(struct options *options, const char *command, enum options_
         break;
     case OPTION_JSON:
     case OPTION_PEM:
+    case OPTION_START:
+    case OPTION_SWITCH:
+    case OPTION_FINISH:
         break;
     }
     return -1;

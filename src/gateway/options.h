@@ -17,6 +17,9 @@ enum options_flag {
     OPTION_ID = 1 << 5,
     OPTION_TENANT = 1 << 6,
     OPTION_TOKEN_FILE = 1 << 7,
+    OPTION_START = 1 << 8,
+    OPTION_SWITCH = 1 << 9,
+    OPTION_FINISH = 1 << 10,
 };
 
 struct options {

@@ -5,11 +5,13 @@
 #include <unistd.h>
 
 #include "crypto/digest.h"
+#include "gateway/ca_files.h"
 #include "gateway/inspect.h"
 #include "gateway/origin.h"
 #include "gateway/origin_dial.h"
 #include "gateway/pass.h"
 #include "gateway/tunnel.h"
+#include "os/clock.h"
 #include "os/file.h"
 #include "os/ipc.h"
 #include "os/log.h"
@@ -173,10 +175,26 @@ static int resolver_setup(struct worker *worker, struct err *err)
     return 0;
 }
 
+/* Twice what one certificate's file may be: while the CA is replaced there are two. */
+#define CA_PEM_MAX (2 * LIMIT_CHAIN)
+
+static int ca_pem_read(struct worker *worker, struct err *err)
+{
+    struct text pem;
+
+    worker->ca_pem = (struct room){.ptr = pool_block_new(CA_PEM_MAX), .len = 0};
+    if (worker->ca_pem.ptr == NULL)
+        return err_set(err, ERR_MEMORY, "no memory for the CA's certificate");
+    text_init(&pem, worker->ca_pem.ptr, CA_PEM_MAX);
+    if (ca_files_published(&worker->role.config.ca, clock_wall_ms() / 1000, &pem, err) < 0)
+        return -1;
+    worker->ca_pem.len = pem.len;
+    return 0;
+}
+
 static int crypto_setup(struct worker *worker, struct err *err)
 {
-    if (file_read(worker->role.config.ca.certificate, LIMIT_CHAIN, &worker->ca_pem, err) < 0 ||
-        roots_read(worker, err) < 0)
+    if (ca_pem_read(worker, err) < 0 || roots_read(worker, err) < 0)
         return -1;
     worker->leaf_key = leaf_key_new(err);
     if (worker->leaf_key == NULL)

@@ -321,6 +321,27 @@ fail:
     return -1;
 }
 
+int file_rename(const char *from, const char *to, struct err *err)
+{
+    if (rename(from, to) < 0)
+        return fail_path(err, "rename", from);
+    return directory_sync(to) < 0 ? fail_path(err, "sync the directory of", to) : 0;
+}
+
+int file_remove(const char *path, struct err *err)
+{
+    return unlink(path) < 0 && errno != ENOENT ? fail_path(err, "remove", path) : 0;
+}
+
+int file_exists(const char *path, struct err *err)
+{
+    struct stat stat;
+
+    if (lstat(path, &stat) == 0)
+        return 1;
+    return errno == ENOENT ? 0 : fail_path(err, "look at", path);
+}
+
 int file_make_dirs(const char *path, unsigned mode, struct err *err)
 {
     size_t len = strlen(path);

@@ -28,6 +28,15 @@ int file_read_secret_fd(int fd, size_t limit, struct secret *secret, struct err 
  */
 int file_write_atomic(const char *path, struct span content, unsigned mode, struct err *err);
 
+/* Put the file `from` in the place of `to`, in one step; fsync of the directory. */
+int file_rename(const char *from, const char *to, struct err *err);
+
+/* 0 also if it was not there. */
+int file_remove(const char *path, struct err *err);
+
+/* 1 something has this name, 0 nothing has, -1 it cannot be known. */
+int file_exists(const char *path, struct err *err);
+
 /* Create `path` and its parents; an existing directory is fine. */
 int file_make_dirs(const char *path, unsigned mode, struct err *err);
 

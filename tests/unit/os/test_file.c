@@ -331,6 +331,39 @@ TEST(file_sealed_can_be_read_and_never_changed)
     (void)close(fd);
 }
 
+TEST(file_rename_replaces_and_names_what_is_not_there)
+{
+    struct room content;
+    struct err err;
+    char from[256];
+
+    (void)snprintf(from, sizeof from, "%s/a", directory);
+    put("a", "one", 3, 0600);
+    put("b", "two", 3, 0600);
+    CHECK_INT(file_rename(from, in_directory("b"), &err), 0);
+    CHECK_INT(file_read(in_directory("b"), 100, &content, &err), 0);
+    CHECK_SPAN(span_of_room(content), "one");
+    file_free(&content);
+    CHECK_INT(entry_count(), 1);
+    CHECK_INT(file_rename(from, in_directory("b"), &err), -1);
+    CHECK_INT(err.sys, ENOENT);
+}
+
+TEST(file_exists_until_it_is_removed)
+{
+    struct err err;
+
+    put("a", "one", 3, 0600);
+    CHECK_INT(file_exists(in_directory("a"), &err), 1);
+    CHECK_INT(file_exists(in_directory("a/b"), &err), -1);
+    CHECK_INT(err.sys, ENOTDIR);
+    CHECK_INT(file_remove(in_directory("a"), &err), 0);
+    CHECK_INT(file_exists(in_directory("a"), &err), 0);
+    CHECK_INT(file_remove(in_directory("a"), &err), 0);
+    CHECK_INT(symlink("nowhere", in_directory("a")), 0);
+    CHECK_INT(file_exists(in_directory("a"), &err), 1);
+}
+
 #define FILE_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 TEST_MAIN(FILE_TEST(file_read_returns_the_whole_content),
@@ -350,5 +383,7 @@ TEST_MAIN(FILE_TEST(file_read_returns_the_whole_content),
           FILE_TEST(file_write_atomic_replaces_and_sets_the_mode),
           FILE_TEST(file_write_atomic_leaves_nothing_behind_when_it_fails),
           FILE_TEST(file_write_atomic_works_in_the_current_directory),
+          FILE_TEST(file_rename_replaces_and_names_what_is_not_there),
+          FILE_TEST(file_exists_until_it_is_removed),
           FILE_TEST(file_make_dirs_makes_parents_and_accepts_what_exists),
           FILE_TEST(file_sealed_can_be_read_and_never_changed))
