@@ -10,6 +10,7 @@
 #include "gateway/origin_dial.h"
 #include "gateway/session.h"
 #include "gateway/worker.h"
+#include "os/clock.h"
 #include "os/log.h"
 
 static const char *const state_names[] = {
@@ -62,10 +63,37 @@ static void stream_closed(struct stream *stream)
     worker_check_drained(worker);
 }
 
+static unsigned alpn_offered(const struct origin *origin)
+{
+    return origin->version == ORIGIN_ONLY_H1 ? (unsigned)TLS_ALPN_H1
+                                             : (unsigned)TLS_ALPN_H1 | (unsigned)TLS_ALPN_H2;
+}
+
+static struct origin_resume_key resume_key(const struct origin *origin)
+{
+    return (struct origin_resume_key){
+        .session = session_id(origin->session),
+        .host = &origin->host,
+        .port = origin->port,
+        .alpn = alpn_offered(origin),
+    };
+}
+
+/* The next connection may do without certificates; what failed is no ground for that. */
+static void resumption_keep(struct origin *origin)
+{
+    const struct origin_resume_key key = resume_key(origin);
+
+    if (origin->scheme == RULE_HTTPS &&
+        (origin->state == ORIGIN_IDLE || origin->state == ORIGIN_BUSY))
+        origin_resume_keep(&origin->worker->resume, &key, &origin->tls);
+}
+
 void origin_close(struct origin *origin)
 {
     if (origin->state == ORIGIN_CLOSED)
         return;
+    resumption_keep(origin);
     if (origin->state == ORIGIN_IDLE)
         origin->worker->idle_origins--;
     if (origin->h2 != NULL)
@@ -315,12 +343,14 @@ static void dial_done(void *owner, int fd, const struct address *address, const 
         open_done(origin);
         return;
     }
+    const struct origin_resume_key key = resume_key(origin);
+
     if (tls_init_client(&origin->tls, worker->origin_context, &origin->host, &err) < 0 ||
-        (origin->version == ORIGIN_ANY_VERSION &&
-         tls_offer_alpn(&origin->tls, TLS_ALPN_H1 | TLS_ALPN_H2, &err) < 0)) {
+        tls_offer_alpn(&origin->tls, alpn_offered(origin), &err) < 0) {
         origin_fail(origin, &err);
         return;
     }
+    (void)origin_resume_give(&worker->resume, &key, &origin->tls, clock_wall_ms() / 1000);
     shake_step(origin);
 }
 

@@ -29,6 +29,7 @@ static void session_free(struct session *session)
         origin_close(list_first(&session->idle_origins));
     while (session->shared_origins.count > 0)
         origin_close(list_first(&session->shared_origins));
+    origin_resume_forget(&worker->resume, session_id(session));
     for (size_t i = 0; i < worker->role.config.policy.credential_count; i++) {
         vault_link_forget(&worker->vault, &session->credentials[i].wait);
         credential_wipe(&session->credentials[i]);

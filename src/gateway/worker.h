@@ -5,6 +5,7 @@
 #include "crypto/tls_context.h"
 #include "gateway/audit_link.h"
 #include "gateway/leaf_cache.h"
+#include "gateway/origin_resume.h"
 #include "gateway/own_address.h"
 #include "gateway/role.h"
 #include "gateway/session.h"
@@ -44,6 +45,7 @@ struct worker {
     struct leaf_cache leaves;
     struct tls_context *inspect_context;
     struct tls_context *origin_context;
+    struct origin_resume resume;
     struct resolver *resolver;
     struct room ca_pem; /* the CA's certificate, for those who ask */
 

@@ -51,7 +51,10 @@ static int roots_read(struct worker *worker, struct err *err)
     worker->origin_context = tls_context_new_client(roots, "http/1.1", err);
     bundle_roots_free(roots);
     pool_block_free(memory);
-    return worker->origin_context == NULL ? -1 : 0;
+    if (worker->origin_context == NULL)
+        return -1;
+    tls_context_allow_resumption(worker->origin_context);
+    return origin_resume_init(&worker->resume, err);
 
 fail:
     pool_block_free(memory);
