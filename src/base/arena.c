@@ -3,7 +3,6 @@
 #include "base/arena.h"
 
 #include <stdalign.h>
-#include <stdlib.h>
 
 enum arena_block_kind { BLOCK_POOLED, BLOCK_OWN };
 
@@ -30,7 +29,7 @@ void arena_reset(struct arena *arena)
         if (block->kind == BLOCK_POOLED)
             pool_give(arena->pool, block);
         else
-            free(block);
+            pool_give_piece(arena->pool, block, sizeof *block + block->cap);
     }
     arena->used = 0;
 }
@@ -47,7 +46,7 @@ static struct arena_block *block_new(struct arena *arena, size_t size)
         block->cap = pooled;
         block->kind = BLOCK_POOLED;
     } else {
-        block = malloc(sizeof *block + size);
+        block = pool_take_piece(arena->pool, sizeof *block + size);
         if (block == NULL)
             return NULL;
         block->cap = size;

@@ -7,7 +7,7 @@
 
 /*
  * Memory with one common end: what is taken is given back all at once. Small pieces come from
- * blocks of a pool, a piece larger than a block gets one of its own.
+ * blocks of a pool, a piece larger than a block gets one of its own that counts as several.
  */
 struct arena {
     struct pool *pool;         /* borrowed: outlives the arena; its items are the blocks */

@@ -27,6 +27,14 @@ void buf_fini(struct buf *buf)
         block_release(buf);
 }
 
+int buf_move(struct buf *buf, struct pool *pool, struct err *err)
+{
+    if (buf->block != NULL && pool_move(buf->pool, pool) < 0)
+        return err_set(err, ERR_MEMORY, "no buffer left");
+    buf->pool = pool;
+    return 0;
+}
+
 struct span buf_span(const struct buf *buf)
 {
     if (buf->block == NULL)

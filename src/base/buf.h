@@ -26,6 +26,9 @@ struct buf {
 void buf_init(struct buf *buf, struct pool *pool, enum buf_kind kind);
 void buf_fini(struct buf *buf);
 
+/* Its block counts for `pool` from now on: see pool_move(). ERR_MEMORY at the limit of that. */
+int buf_move(struct buf *buf, struct pool *pool, struct err *err);
+
 static inline size_t buf_len(const struct buf *buf)
 {
     return buf->tail - buf->head;

@@ -170,8 +170,34 @@ TEST(buf_ends_the_process_on_wrong_use)
     buf_fini(&buf);
 }
 
+TEST(buf_moves_its_block_to_another_share)
+{
+    struct pool all;
+    struct pool one;
+    struct pool none;
+    struct buf moved;
+    struct err err;
+
+    pool_init(&all, 64, 4, 0);
+    pool_init_share(&one, &all, 1);
+    pool_init_share(&none, &all, 0);
+    buf_init(&moved, &all, BUF_PLAIN);
+    CHECK_INT(buf_append(&moved, span_text("abc"), &err), 0);
+    CHECK_INT(buf_move(&moved, &none, &err), -1);
+    CHECK_INT(err.code, ERR_MEMORY);
+    CHECK_INT(buf_move(&moved, &one, &err), 0);
+    CHECK_INT(one.used, 1);
+    CHECK_INT(buf_len(&moved), 3);
+    buf_fini(&moved);
+    CHECK_INT(one.used + all.used, 0);
+    CHECK_INT(buf_move(&moved, &none, &err), 0); /* empty: there is nothing to count */
+    CHECK(buf_reserve(&moved, 1).len == 0);
+    pool_fini(&all);
+}
+
 TEST_MAIN(TEST_OF(buf_owns_no_block_while_it_is_empty), TEST_OF(buf_is_a_queue),
           TEST_OF(buf_append_takes_all_or_nothing), TEST_OF(buf_says_when_the_pool_is_at_its_limit),
           TEST_OF(buf_moves_bytes_to_the_front_where_room_is_wanted),
           TEST_OF(buf_keeps_the_order_through_random_use),
-          TEST_OF(buf_wipes_secrets_that_were_taken), TEST_OF(buf_ends_the_process_on_wrong_use))
+          TEST_OF(buf_wipes_secrets_that_were_taken), TEST_OF(buf_ends_the_process_on_wrong_use),
+          TEST_OF(buf_moves_its_block_to_another_share))
