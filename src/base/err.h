@@ -44,6 +44,8 @@
     X(CREDENTIAL, 503, "credential_unavailable", true)                                             \
     X(AUDIT, 503, "audit_unavailable", true)                                                       \
     X(LIMIT, 503, "limit_reached", true)                                                           \
+    X(TENANT_LIMIT, 429, "tenant_limit", true)                                                     \
+    X(SESSION_LIMIT, 429, "session_limit", true)                                                   \
     X(DRAINING, 503, "draining", true)                                                             \
     X(CLOSED, 499, "client_closed", true)                                                          \
     X(CONFIG, 500, "bad_configuration", false)                                                     \

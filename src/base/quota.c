@@ -28,12 +28,24 @@ size_t quota_left(const struct quota *quota)
     return left;
 }
 
+void quota_add(struct quota *quota, size_t count)
+{
+    for (; quota != NULL; quota = quota->parent)
+        quota->used += count;
+}
+
+bool quota_is_over(const struct quota *quota)
+{
+    while (quota != NULL && quota->used <= quota->limit)
+        quota = quota->parent;
+    return quota != NULL;
+}
+
 int quota_take(struct quota *quota, size_t count)
 {
     if (quota_left(quota) < count)
         return -1;
-    for (; quota != NULL; quota = quota->parent)
-        quota->used += count;
+    quota_add(quota, count);
     return 0;
 }
 

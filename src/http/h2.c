@@ -111,19 +111,28 @@ static int settings_send(struct h2 *h2)
 
 static void block_free(struct h2 *h2)
 {
+    quota_give(&h2->memory.quota, sizeof *h2);
+    quota_fini(&h2->memory.quota);
     explicit_bzero(h2, sizeof *h2);
     pool_block_free(h2);
 }
 
 struct h2 *h2_new(const struct h2_options *options, struct err *err)
 {
-    struct h2 *h2 = pool_block_new(sizeof *h2);
+    struct h2 *h2;
 
+    if (options->memory != NULL && quota_left(options->memory) < H2_MEMORY_LEAST) {
+        (void)err_set(err, ERR_LIMIT, "no memory left for one more HTTP/2 connection");
+        return NULL;
+    }
+    h2 = pool_block_new(sizeof *h2);
     if (h2 == NULL)
         goto fail;
     h2->options = *options;
     h2->memory.can_refuse = 1;
-    h2->memory.limit = LIMIT_H2_MEMORY + options->streams * (size_t)LIMIT_H2_STREAM_MEMORY;
+    quota_init(&h2->memory.quota, options->memory,
+               LIMIT_H2_MEMORY + options->streams * (size_t)LIMIT_H2_STREAM_MEMORY);
+    quota_add(&h2->memory.quota, sizeof *h2);
     h2_frame_init(h2);
     h2_budget_init(&h2->budget);
     if (session_init(h2) < 0)
@@ -151,7 +160,6 @@ void h2_free(struct h2 *h2)
     while ((stream = list_first(&h2->streams)) != NULL)
         h2_stream_detach(stream);
     nghttp2_session_del(h2->session);
-    ENSURE(h2->memory.used == 0);
     block_free(h2);
 }
 
@@ -187,7 +195,8 @@ int h2_check(struct h2 *h2, ssize_t result)
     } else if (result < 0) { /* a limit of nghttp2 itself, such as BACKUP_ACKS */
         (void)err_set(&err, ERR_LIMIT, "HTTP/2: %s", nghttp2_strerror((int)result));
     } else {
-        (void)err_set(&err, ERR_LIMIT, "HTTP/2 takes %zu bytes for a connection", h2->memory.used);
+        (void)err_set(&err, ERR_LIMIT, "HTTP/2 takes %zu bytes for a connection",
+                      h2->memory.quota.used);
     }
     return h2_fail(h2, code, &err);
 }

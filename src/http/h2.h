@@ -4,6 +4,7 @@
 
 #include "base/buf.h"
 #include "base/list.h"
+#include "base/quota.h"
 #include "http/message.h"
 
 /*
@@ -46,8 +47,10 @@ struct h2_pools {
 struct h2_options {
     enum h2_role role;
     struct h2_pools pools;
-    unsigned streams;     /* that may be open at once; a server tells the peer */
-    size_t window;        /* of the connection, in bytes: content held by all its streams */
+    struct quota
+        *memory;      /* borrowed: of the engine and its library; NULL: a limit of its own only */
+    unsigned streams; /* that may be open at once; a server tells the peer */
+    size_t window;    /* of the connection, in bytes: content held by all its streams */
     int extended_connect; /* a server offers RFC 8441 */
 };
 
@@ -117,7 +120,16 @@ struct h2_stream {
     struct pool *pool;                /* borrowed: where the stream itself came from */
 };
 
-/* NULL: ERR_MEMORY. The engine queues its SETTINGS (a client also the preface). */
+/*
+ * What an engine without streams takes of its quota. Where less is left none is made: those that
+ * live need some for what comes.
+ */
+#define H2_MEMORY_LEAST 65536
+
+/*
+ * NULL: ERR_LIMIT if the quota has not H2_MEMORY_LEAST left, ERR_MEMORY. The engine queues its
+ * SETTINGS (a client also the preface).
+ */
 struct h2 *h2_new(const struct h2_options *options, struct err *err);
 
 /* Streams that are not released yet lose their connection: `h2` becomes NULL, `is_reset` 1. */

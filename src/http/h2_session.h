@@ -28,9 +28,9 @@
 
 /* h2_memory.c: what nghttp2 has taken. */
 struct h2_memory {
-    size_t used;
-    size_t limit;   /* over which the connection ends */
-    int can_refuse; /* while the session is being made */
+    struct quota quota; /* of this connection, part of what all of them may have */
+    int is_over;        /* the connection ends */
+    int can_refuse;     /* while the session is being made */
 };
 
 nghttp2_mem h2_memory_of(struct h2_memory *memory);

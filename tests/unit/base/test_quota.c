@@ -41,6 +41,31 @@ TEST(quota_takes_of_all_that_it_is_part_of_or_of_none_K2)
     CHECK_INT(all.used, 0);
 }
 
+TEST(quota_says_who_has_gone_over)
+{
+    struct quota all;
+    struct quota one;
+    struct quota two;
+
+    quota_init(&all, NULL, 10);
+    quota_init(&one, &all, 20);
+    quota_init(&two, &all, 2);
+    quota_add(&one, 10);
+    CHECK(!quota_is_over(&one));
+    quota_add(&one, 1);
+    CHECK(quota_is_over(&one)); /* as a part of `all` */
+    CHECK_INT(quota_left(&one), 0);
+    CHECK_INT(quota_take(&two, 1), -1);
+    quota_give(&one, 9);
+    CHECK(!quota_is_over(&one));
+    quota_add(&two, 3);
+    CHECK(quota_is_over(&two));
+    CHECK(!quota_is_over(&one));
+    quota_give(&one, 2);
+    quota_give(&two, 3);
+    quota_fini(&all);
+}
+
 static void give_without_take(void)
 {
     struct quota quota;
@@ -66,4 +91,4 @@ TEST(quota_counts_what_is_out)
 
 TEST_MAIN(TEST_OF(quota_gives_up_to_its_limit),
           TEST_OF(quota_takes_of_all_that_it_is_part_of_or_of_none_K2),
-          TEST_OF(quota_counts_what_is_out))
+          TEST_OF(quota_says_who_has_gone_over), TEST_OF(quota_counts_what_is_out))

@@ -437,6 +437,31 @@ TEST(h2_ends_a_connection_for_settings_out_of_range_b6)
     pair_end();
 }
 
+TEST(h2_engines_share_a_quota_of_memory_I6)
+{
+    struct quota all;
+    struct h2 *engines[8];
+    size_t count = 0;
+    size_t each;
+
+    pair_init();
+    quota_init(&all, NULL, 4 * H2_MEMORY_LEAST);
+    pair.options.memory = &all;
+    pair.options.role = H2_SERVER;
+    while (count < 8 && (engines[count] = h2_new(&pair.options, &pair_err)) != NULL)
+        count++;
+    CHECK(count >= 4 && count < 8);
+    CHECK_INT(pair_err.code, ERR_LIMIT);
+    CHECK_STR(pair_err.text, "no memory left for one more HTTP/2 connection");
+    each = all.used / count;
+    CHECK(each > sizeof(void *) && each <= H2_MEMORY_LEAST);
+    CHECK(all.limit - all.used < H2_MEMORY_LEAST);
+    for (size_t i = 0; i < count; i++)
+        h2_free(engines[i]);
+    CHECK_INT(all.used, 0);
+    pair_end();
+}
+
 TEST_MAIN(TEST_OF(h2_ends_a_rapid_reset_within_1000_b1),
           TEST_OF(h2_counts_the_resets_that_a_peer_makes_us_send_b2),
           TEST_OF(h2_ends_a_connection_for_a_window_update_of_nothing_b2),
@@ -449,4 +474,5 @@ TEST_MAIN(TEST_OF(h2_ends_a_rapid_reset_within_1000_b1),
           TEST_OF(h2_lets_a_client_that_works_reset_now_and_then),
           TEST_OF(h2_queues_no_answers_without_end_b7), TEST_OF(h2_refuses_streams_over_its_limit),
           TEST_OF(h2_holds_one_block_for_a_peer_that_does_not_read_b7),
-          TEST_OF(h2_ends_a_connection_for_settings_out_of_range_b6))
+          TEST_OF(h2_ends_a_connection_for_settings_out_of_range_b6),
+          TEST_OF(h2_engines_share_a_quota_of_memory_I6))

@@ -60,9 +60,12 @@ static void counts_reset(size_t refused)
     refuse_at = refused;
 }
 
+/* In front of each piece. */
+#define PIECE_HEAD _Alignof(max_align_t)
+
 TEST(h2_memory_knows_when_it_is_over_its_limit)
 {
-    struct h2_memory memory = {.limit = 100, .can_refuse = 1};
+    struct h2_memory memory = {.quota = {.limit = 100 + 2 * PIECE_HEAD}, .can_refuse = 1};
     nghttp2_mem mem = h2_memory_of(&memory);
     void *first;
     void *second;
@@ -72,7 +75,7 @@ TEST(h2_memory_knows_when_it_is_over_its_limit)
     CHECK(first != NULL);
     second = mem.calloc(4, 10, mem.mem_user_data);
     CHECK(second != NULL);
-    CHECK_INT(memory.used, 100);
+    CHECK_INT(memory.quota.used, 100 + 2 * PIECE_HEAD);
     CHECK_INT(h2_memory_left(&memory), 0);
     CHECK(!h2_memory_is_over(&memory));
     first = mem.realloc(first, 61, mem.mem_user_data);
@@ -85,13 +88,13 @@ TEST(h2_memory_knows_when_it_is_over_its_limit)
     mem.free(second, mem.mem_user_data);
     mem.free(first, mem.mem_user_data);
     mem.free(NULL, mem.mem_user_data);
-    CHECK_INT(memory.used, 0);
+    CHECK_INT(memory.quota.used, 0);
     CHECK_INT(live_count, 0);
 }
 
 TEST(h2_memory_keeps_bytes_and_wipes_the_old_place_when_it_resizes)
 {
-    struct h2_memory memory = {.limit = 1000};
+    struct h2_memory memory = {.quota = {.limit = 1000}};
     nghttp2_mem mem = h2_memory_of(&memory);
     uint8_t *bytes;
 
@@ -102,7 +105,7 @@ TEST(h2_memory_keeps_bytes_and_wipes_the_old_place_when_it_resizes)
     CHECK(memcmp(bytes, "0123456789", 10) == 0);
     bytes = mem.realloc(bytes, 5, mem.mem_user_data);
     CHECK(memcmp(bytes, "01234", 5) == 0);
-    CHECK_INT(memory.used, 5);
+    CHECK_INT(memory.quota.used, 5 + PIECE_HEAD);
     mem.free(bytes, mem.mem_user_data);
     CHECK_INT(dirty_count, 0);
 }
@@ -194,7 +197,7 @@ TEST(h2_ends_a_connection_over_its_memory_b7)
     counts_reset(0);
     pair_open();
     pair_pump();
-    pair.server->memory.limit = pair.server->memory.used;
+    pair.server->memory.quota.limit = pair.server->memory.quota.used;
     h2_ping(pair.client);
     CHECK_INT(h2_drain(pair.client, &pair.to_server, &err), 1);
     CHECK_INT(h2_feed(pair.server, buf_span(&pair.to_server), &err), -1);
@@ -205,8 +208,35 @@ TEST(h2_ends_a_connection_over_its_memory_b7)
     CHECK_INT(live_count, 0);
 }
 
+/* The connection that takes more than all may have ends, and no other (threat K2). */
+TEST(h2_ends_the_connection_that_takes_what_all_may_have_k2)
+{
+    struct quota all;
+    struct err err;
+
+    counts_reset(0);
+    quota_init(&all, NULL, SIZE_MAX / 2);
+    pair_init();
+    pair.options.memory = &all;
+    pair.client = engine_new(H2_CLIENT);
+    pair.server = engine_new(H2_SERVER);
+    pair_pump();
+    all.limit = all.used;
+    h2_ping(pair.client); /* takes memory, which is seen when it is drained */
+    CHECK_INT(h2_drain(pair.client, &pair.to_server, &err), 1);
+    CHECK_INT(h2_feed(pair.client, span_of(NULL, 0), &err), -1);
+    CHECK_INT(err.code, ERR_ORIGIN_SYNTAX);
+    all.limit = SIZE_MAX / 2;
+    CHECK_INT(h2_feed(pair.server, buf_span(&pair.to_server), &err), 0);
+    CHECK(!h2_is_closing(pair.server));
+    pair_end();
+    CHECK_INT(all.used, 0);
+    CHECK_INT(live_count, 0);
+}
+
 TEST_MAIN(TEST_OF(h2_memory_knows_when_it_is_over_its_limit),
           TEST_OF(h2_memory_keeps_bytes_and_wipes_the_old_place_when_it_resizes),
           TEST_OF(h2_leaves_nothing_behind_in_memory_d8),
           TEST_OF(h2_new_says_when_there_is_no_memory),
-          TEST_OF(h2_ends_a_connection_over_its_memory_b7))
+          TEST_OF(h2_ends_a_connection_over_its_memory_b7),
+          TEST_OF(h2_ends_the_connection_that_takes_what_all_may_have_k2))
