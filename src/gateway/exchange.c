@@ -63,36 +63,6 @@ void exchange_wake(struct exchange *exchange)
     tunnel_wake(exchange->inspect->tunnel);
 }
 
-/* --- what it hears from its origin --- */
-
-static void origin_opened(struct origin_user *user, struct origin *origin, const struct err *err)
-{
-    struct exchange *exchange = user->owner;
-
-    exchange->origin_done = 1;
-    err_clear(&exchange->origin_err);
-    if (origin == NULL) {
-        exchange->origin = NULL;
-        exchange->origin_err = *err;
-    }
-    exchange_wake(exchange);
-}
-
-static void origin_ready(struct origin_user *user)
-{
-    exchange_wake(user->owner);
-}
-
-/* What came before the end may still be read from the stream. */
-static void origin_lost(struct origin_user *user, const struct err *err)
-{
-    struct exchange *exchange = user->owner;
-
-    exchange->origin = NULL;
-    exchange->origin_err = *err;
-    exchange_wake(exchange);
-}
-
 /* --- its beginning and its end --- */
 
 static void deadline_expired(struct loop_deadline *deadline);
@@ -129,12 +99,7 @@ static struct exchange *exchange_make(struct inspect *inspect, struct err *err)
         return NULL;
     }
     *exchange = (struct exchange){.inspect = inspect, .state = EXCHANGE_HEAD};
-    exchange->user = (struct origin_user){
-        .on_open = origin_opened,
-        .on_ready = origin_ready,
-        .on_lost = origin_lost,
-        .owner = exchange,
-    };
+    exchange_origin_init(exchange);
     loop_deadline_init(&exchange->deadline, &worker->loop, deadline_expired, exchange);
     arena_init(&exchange->arena, &worker->arena_blocks, 4 * LIMIT_HEAD);
     h1_init(&exchange->h1, H1_REQUESTS);
@@ -180,20 +145,6 @@ void exchange_free(struct exchange *exchange)
     list_remove(&inspect->exchanges, &exchange->node);
     arena_reset(&exchange->arena);
     pool_give(&inspect->tunnel->worker->exchange_pool, exchange);
-}
-
-void exchange_leave(struct exchange *exchange, enum origin_fate fate)
-{
-    struct origin *origin = exchange->origin;
-
-    codec_fini(&exchange->server);
-    exchange->origin = NULL;
-    if (origin == NULL)
-        return;
-    if (origin->state == ORIGIN_BUSY)
-        origin_leave(origin, &exchange->user, fate);
-    else
-        origin_close(origin);
 }
 
 bool exchange_is_idle(const struct exchange *exchange)
@@ -296,46 +247,6 @@ static int head_step(struct exchange *exchange)
     return 1;
 }
 
-static struct origin_target origin_target_of(const struct exchange *exchange)
-{
-    const struct tunnel *tunnel = exchange->inspect->tunnel;
-
-    return (struct origin_target){
-        .host = &tunnel->host,
-        .port = tunnel->port,
-        .scheme = exchange->scheme,
-        .version = exchange->upgrade == UPGRADE_NONE ? ORIGIN_ANY_VERSION : ORIGIN_ONLY_H1,
-    };
-}
-
-static int origin_start(struct exchange *exchange, struct err *err)
-{
-    struct session *session = exchange->inspect->tunnel->session;
-    const struct origin_target target = origin_target_of(exchange);
-
-    exchange->origin_done = 0;
-    if (!exchange->has_retried) {
-        exchange->origin = origin_take(session, &target, &exchange->user);
-        if (exchange->origin != NULL) {
-            exchange->origin_done = 1;
-            err_clear(&exchange->origin_err);
-            return 0;
-        }
-    }
-    exchange->origin = origin_open(session, &target, &exchange->user, err);
-    return exchange->origin == NULL ? -1 : 0;
-}
-
-int exchange_retry(struct exchange *exchange, struct err *err)
-{
-    exchange->has_retried = 1;
-    exchange_leave(exchange, ORIGIN_DISCARD);
-    if (origin_start(exchange, err) < 0)
-        return -1;
-    exchange_enter(exchange, EXCHANGE_ORIGIN);
-    return 0;
-}
-
 /* 1: all are here. 0: wait. */
 static int credentials_ask(struct exchange *exchange, struct err *err)
 {
@@ -368,7 +279,7 @@ static int secret_step(struct exchange *exchange)
 
     if (have == 0)
         return 0;
-    if (have < 0 || (exchange->origin == NULL && origin_start(exchange, &err) < 0))
+    if (have < 0 || (exchange->origin == NULL && exchange_origin_start(exchange, &err) < 0))
         exchange_fail(exchange, &err);
     else
         exchange_enter(exchange, EXCHANGE_ORIGIN);

@@ -126,7 +126,9 @@ void exchange_touch(struct exchange *exchange);
  */
 void exchange_fail(struct exchange *exchange, const struct err *err);
 
-/* The origin is asked for again, on a new connection. 0, or -1 with *err. */
+/* exchange_origin.c: who is told of the origin; a connection is taken or begun; begun anew. */
+void exchange_origin_init(struct exchange *exchange);
+int exchange_origin_start(struct exchange *exchange, struct err *err);
 int exchange_retry(struct exchange *exchange, struct err *err);
 
 /* Is the request one that policy allows in this tunnel? exchange_check.c */
