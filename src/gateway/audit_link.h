@@ -16,6 +16,7 @@ struct audit_link {
     enum err_code state; /* ERR_OK, or why no credential may go out */
     uint64_t next_exchange;
     struct list backlog; /* of ended exchanges whose record found the queue full */
+    int is_stalled;      /* BEGIN has waited for room in vain */
     size_t lost;         /* records dropped since the backlog was full; logged */
     uint8_t room[MESSAGE_MAX];
 };
@@ -25,7 +26,7 @@ int audit_link_init(struct audit_link *link, struct loop *loop, int fd, struct e
 
 /*
  * A credential is about to go out (threat I4): the handle to end it with, or 0 with ERR_AUDIT;
- * then it must not go out.
+ * then it must not go out. While the queue is full it waits a moment for the auditor.
  */
 uint64_t audit_link_begin(struct audit_link *link, const struct record *record, struct err *err);
 

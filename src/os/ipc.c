@@ -120,3 +120,15 @@ int ipc_wait(int fd, int timeout_ms, struct err *err)
         return err_set_sys(err, ERR_SYSTEM, errno, "poll");
     return count > 0 ? 1 : 0;
 }
+
+int ipc_wait_room(int fd, int timeout_ms, struct err *err)
+{
+    struct pollfd one = {.fd = fd, .events = POLLOUT};
+    int count = poll(&one, 1, timeout_ms);
+
+    if (count < 0 && errno != EINTR)
+        return err_set_sys(err, ERR_SYSTEM, errno, "poll");
+    if (count > 0 && (one.revents & (POLLERR | POLLHUP)) != 0)
+        return err_set(err, ERR_CLOSED, "the other process has gone");
+    return count > 0 ? 1 : 0;
+}

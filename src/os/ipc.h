@@ -33,4 +33,10 @@ ssize_t ipc_recv(int fd, struct room room, int *passed_fd, struct err *err);
  */
 int ipc_wait(int fd, int timeout_ms, struct err *err);
 
+/*
+ * Wait until the peer's queue has room again: 1; 0 when `timeout_ms` is over or a signal came; -1:
+ * ERR_CLOSED when the peer has gone, ERR_SYSTEM.
+ */
+int ipc_wait_room(int fd, int timeout_ms, struct err *err);
+
 #endif

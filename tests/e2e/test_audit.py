@@ -6,7 +6,8 @@ import hashlib
 
 import pytest
 
-from tunnel import RelayChannel, TlsClient
+from h2_frames import DATA, END_STREAM, HEADERS, RST_STREAM, H2Client
+from tunnel import RelayChannel, TlsClient, Tunnel
 
 FIELDS = ["seq", "time", "session", "host", "port", "method", "path", "decision", "rule",
           "credential", "status", "bytes_in", "bytes_out", "ms", "prev", "hash"]
@@ -117,6 +118,25 @@ def test_what_a_client_writes_cannot_break_the_log(own):
     requests_through(own, [("GET", "/last", b"")])
     own.gateway.record_where(path="/last")
     assert len([r for r in own.gateway.records() if r["method"] != "CONNECT"]) >= 1
+    verify(own.gateway, 0)
+
+
+def test_a_burst_that_is_more_than_the_auditors_queue_holds_waits_for_it(own):
+    """30 requests with a credential and a long path, in one read."""
+    own.gateway.ca_file()
+    with Tunnel(own.gateway.port).open(own.session) as tunnel:
+        assert tunnel.connect(own.host, own.session).status == 200
+        tls = TlsClient(tunnel, own.gateway.ca_file(), "origin.test", alpn=("h2",)).handshake()
+        client = H2Client(tls).open()
+        for number in range(30):
+            client.ask(own.host, f"/key/{number}/{'x' * 14000}")
+        ended = 0
+        while ended < 30:
+            frame = client.next()
+            assert frame is not None and frame.kind != RST_STREAM
+            ended += frame.kind in (HEADERS, DATA) and bool(frame.flags & END_STREAM)
+    own.gateway.stop()
+    assert [record["status"] for record in own.gateway.records()] == [200] * 30
     verify(own.gateway, 0)
 
 

@@ -3,9 +3,11 @@
 #include "gateway/audit_link.h"
 #include "gateway/vault_link.h"
 
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/pool.h"
+#include "os/clock.h"
 #include "os/ipc.h"
 #include "test.h"
 
@@ -314,6 +316,64 @@ TEST(audit_link_keeps_the_order_when_the_auditor_is_busy)
     CHECK(audit_link_begin(audit, &record, &err) != 0);
 }
 
+/* An auditor that is late, then takes BURST records in their order. Ends with 0 if they came so. */
+#define BURST 3000
+static pid_t auditor_fork(void)
+{
+    const struct timespec late = {.tv_nsec = 30000000};
+    struct message message;
+    pid_t child = fork();
+
+    if (child != 0)
+        return child;
+    (void)nanosleep(&late, NULL);
+    for (uint64_t expected = 1; expected <= BURST;) {
+        int got = message_recv(audit_end, SENDER_WORKER, room, &message, NULL, &err);
+
+        if (got < 0 || (got == 0 && ipc_wait(audit_end, 5000, &err) <= 0))
+            _exit(1);
+        if (got == 0)
+            continue;
+        if (message.handle != expected++)
+            _exit(2);
+    }
+    _exit(0);
+}
+
+TEST(audit_link_waits_for_the_auditor_when_a_burst_fills_its_queue)
+{
+    pid_t child = auditor_fork();
+    int status = -1;
+
+    CHECK(child > 0);
+    for (uint64_t i = 1; i <= BURST; i++)
+        CHECK_INT(audit_link_begin(audit, &record, &err), i);
+    CHECK_INT(waitpid(child, &status, 0), child);
+    CHECK_INT(status, 0);
+}
+
+TEST(audit_link_waits_once_for_an_auditor_that_takes_nothing)
+{
+    uint64_t begun = 1;
+    int64_t start_ms;
+
+    while (audit_link_begin(audit, &record, &err) != 0)
+        begun++;
+    CHECK_INT(err.code, ERR_AUDIT);
+    start_ms = clock_mono_ms();
+    for (int i = 0; i < 100; i++)
+        CHECK_INT(audit_link_begin(audit, &record, &err), 0);
+    CHECK(clock_mono_ms() - start_ms < 150);
+    for (uint64_t expected = 1; expected < begun; expected++) {
+        struct message message;
+
+        CHECK_INT(message_recv(audit_end, SENDER_WORKER, room, &message, NULL, &err), 1);
+        CHECK_INT(message.handle, expected);
+    }
+    ticks();
+    CHECK_INT(audit_link_begin(audit, &record, &err), begun);
+}
+
 #define VAULT(name) cmocka_unit_test_setup_teardown(name, vault_start, vault_stop)
 #define AUDIT(name) cmocka_unit_test_setup_teardown(name, audit_start, audit_stop)
 
@@ -328,6 +388,8 @@ int main(void)
         VAULT(vault_link_passes_on_what_the_vault_says_unasked),
         AUDIT(audit_link_lets_no_credential_go_while_records_cannot_be_written),
         AUDIT(audit_link_keeps_the_order_when_the_auditor_is_busy),
+        AUDIT(audit_link_waits_for_the_auditor_when_a_burst_fills_its_queue),
+        AUDIT(audit_link_waits_once_for_an_auditor_that_takes_nothing),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
