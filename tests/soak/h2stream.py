@@ -31,7 +31,6 @@ class Connection:
             h2.settings.SettingCodes.ENABLE_PUSH: 0})
         self.engine.initiate_connection()
         self.engine.increment_flow_control_window(4 * WINDOW)
-        self.put()
         self.task = asyncio.ensure_future(self.run())
 
     def put(self):
@@ -41,6 +40,7 @@ class Connection:
 
     async def run(self):
         try:
+            self.put()
             while True:
                 events = self.engine.receive_data(await self.stream.read_some())
                 for event in events:

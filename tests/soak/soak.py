@@ -155,7 +155,7 @@ class Soak:
     def __init__(self, journey, options):
         self.journey = journey
         self.options = options
-        self.books = ledger.Ledger()
+        self.books = ledger.Ledger(self.say)
         self.begin = time.monotonic()
         self.complaints = []
         self.is_tty = sys.stderr.isatty()
