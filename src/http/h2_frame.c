@@ -113,6 +113,10 @@ static int frame_check(struct h2 *h2, const nghttp2_frame_hd *hd)
         (void)err_set(&err, h2_syntax(h2), "PUSH_PROMISE, which our settings exclude");
         return h2_fail(h2, NGHTTP2_PROTOCOL_ERROR, &err);
     }
+    if (hd->type == NGHTTP2_PRIORITY && hd->stream_id == 0) { /* which nghttp2 does not read */
+        (void)err_set(&err, h2_syntax(h2), "PRIORITY of stream 0");
+        return h2_fail(h2, NGHTTP2_PROTOCOL_ERROR, &err);
+    }
     return frame_count(h2, hd);
 }
 

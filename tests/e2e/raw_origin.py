@@ -107,7 +107,7 @@ def when(event):
 
 
 class RawOrigin:
-    def __init__(self, certificate, key, *, alpn=("http/1.1",)):
+    def __init__(self, certificate, key, *, alpn=("http/1.1",), address=("127.0.0.1", 0)):
         self.peers = []
         self._steps = [REST]
         self._before = None
@@ -115,7 +115,7 @@ class RawOrigin:
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.context.load_cert_chain(certificate, key)
         self.context.set_alpn_protocols(list(alpn))
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=512)
+        self._listener = socket.create_server(address, backlog=512)
         self.port = self._listener.getsockname()[1]
         self._thread = threading.Thread(target=self._accept, daemon=True)
         self._thread.start()

@@ -303,6 +303,7 @@ WRONG = {
     "window overflow": (h2.window_update(0, 0x7fffffff) * 2, h2.FLOW_CONTROL_ERROR),
     "RST_STREAM of an idle stream": (h2.reset(1), h2.PROTOCOL_ERROR),
     "RST_STREAM of 3 bytes": (h2.frame(h2.RST_STREAM, 0, 1, b"abc"), h2.FRAME_SIZE_ERROR),
+    "PRIORITY of stream 0": (h2.priority(0), h2.PROTOCOL_ERROR),
     "GOAWAY of a stream": (h2.frame(h2.GOAWAY, 0, 1, bytes(8)), h2.PROTOCOL_ERROR),
 }
 
