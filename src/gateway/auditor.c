@@ -15,6 +15,7 @@
 #include "base/pool.h"
 #include "gateway/auditor_log.h"
 #include "gateway/messages.h"
+#include "gateway/record_batch.h"
 #include "gateway/role.h"
 #include "net/loop.h"
 #include "os/clock.h"
@@ -24,6 +25,7 @@
 
 #define AUDITOR_CHANNELS  256
 #define AUDITOR_TURN      64   /* messages of one channel before the next has its turn */
+#define AUDITOR_REST_MS   2    /* while records come */
 #define AUDITOR_TICK_MS   500  /* retry, rotation */
 #define AUDITOR_SETTLE_MS 2000 /* for workers to be announced again, and to end */
 #define AUDITOR_LOCK_MS   5000 /* for the auditor before us to end */
@@ -50,6 +52,7 @@ struct auditor {
     enum err_code state;
     int64_t settled_ms;   /* from then on, who is not announced is gone */
     int64_t end_ms;       /* 0: main is there */
+    int has_work;         /* records came in this tick */
     int may_have_orphans; /* looked for at a worker's end and at each tick: it reads all slots */
     uint8_t room[MESSAGE_MAX];
 };
@@ -157,9 +160,18 @@ static void log_flush(struct auditor *auditor)
     channels_update(auditor);
 }
 
+/*
+ * Records that come one by one are taken together after a while: each wake-up costs more than a
+ * record, and nobody waits for a line. They are safe meanwhile, for main holds their channel too.
+ */
 static void flush_run(struct loop_task *task)
 {
-    log_flush(task->owner);
+    struct auditor *auditor = task->owner;
+
+    log_flush(auditor);
+    if (auditor->has_work && auditor->end_ms == 0)
+        clock_rest_ms(AUDITOR_REST_MS);
+    auditor->has_work = 0;
 }
 
 static void sync_expired(struct loop_deadline *deadline)
@@ -184,6 +196,23 @@ static void channel_close(struct auditor_channel *channel)
     loop_watch_close(&channel->watch, channel_closed);
 }
 
+static int batch_take(struct auditor_channel *channel, struct span batch, struct err *err)
+{
+    struct auditor_log *log = &channel->auditor->log;
+    struct record_item item;
+    int more;
+    int result = 0;
+
+    while (result == 0 && (more = record_batch_next(&batch, &item, err)) != 0) {
+        if (more < 0)
+            return -1;
+        result = item.type == MESSAGE_BEGIN
+                     ? auditor_log_begin(log, channel->worker, item.handle, item.record, err)
+                     : auditor_log_end(log, channel->worker, item.handle, item.record, err);
+    }
+    return result;
+}
+
 static int message_take(struct auditor_channel *channel, const struct message *message,
                         struct err *err)
 {
@@ -193,6 +222,8 @@ static int message_take(struct auditor_channel *channel, const struct message *m
         return auditor_log_begin(log, channel->worker, message->handle, message->a, err);
     if (message->type == MESSAGE_END)
         return auditor_log_end(log, channel->worker, message->handle, message->a, err);
+    if (message->type == MESSAGE_RECORDS)
+        return batch_take(channel, message->a, err);
     return err_set(err, ERR_INTERNAL, "message %d is not for the auditor", (int)message->type);
 }
 
@@ -209,6 +240,7 @@ static void channel_read(struct auditor_channel *channel)
 
         if (result == 0)
             return;
+        auditor->has_work = 1;
         if (result > 0 && message_take(channel, &message, &err) == 0)
             continue;
         if (err.code != ERR_CLOSED)
@@ -329,13 +361,12 @@ static void tick_expired(struct loop_deadline *deadline)
 /* The auditor before us may still be writing its last lines. */
 static int log_open(struct auditor *auditor, struct err *err)
 {
-    const struct timespec pause = {.tv_nsec = 100000000};
     int64_t give_up_ms = clock_mono_ms() + AUDITOR_LOCK_MS;
 
     while (auditor_log_open(&auditor->log, auditor->role.config.audit.file, err) < 0) {
         if (err->code != ERR_LIMIT || clock_mono_ms() >= give_up_ms)
             return -1;
-        (void)nanosleep(&pause, NULL);
+        clock_rest_ms(100);
     }
     return 0;
 }

@@ -39,8 +39,13 @@ void inspect_http_begin(struct inspect *inspect)
 
 void inspect_wake(struct inspect *inspect)
 {
-    for (struct list_node *node = inspect->exchanges.first; node != NULL; node = node->next)
-        exchange_wake(node->item);
+    for (struct list_node *node = inspect->exchanges.first; node != NULL; node = node->next) {
+        struct exchange *exchange = node->item;
+
+        exchange_wake(exchange);
+        if (exchange->origin != NULL)
+            origin_wake(exchange->origin);
+    }
 }
 
 void inspect_drain(struct inspect *inspect)

@@ -36,8 +36,9 @@
     X(SESSION_END, VAULT, LIMIT_SESSION_ID, 0, 0) /* a: session; code: why; close its tunnels */   \
     X(FORGET, VAULT, LIMIT_SESSION_ID, 0, 0) /* a: session; its credentials changed: ask again */  \
     /* worker -> auditor */                                                                        \
-    X(BEGIN, WORKER, 40960, 0, 0) /* a: record; handle: exchange. A credential goes out */         \
-    X(END, WORKER, 40960, 0, 0)   /* a: record; handle: exchange, 0 without a BEGIN */             \
+    X(BEGIN, WORKER, 40960, 0, 0)  /* a: record; handle: exchange. A credential goes out */        \
+    X(END, WORKER, 40960, 0, 0)    /* a: record; handle: exchange, 0 without a BEGIN */            \
+    X(RECORDS, WORKER, 8192, 0, 0) /* a: several of both, see gateway/record_batch */              \
     /* auditor -> worker */                                                                        \
     X(AUDIT_STATE, AUDITOR, 0, 0, 0) /* code: ERR_OK, or ERR_AUDIT: take no credential */
 

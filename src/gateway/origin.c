@@ -201,10 +201,12 @@ int origin_pull(struct origin *origin, enum origin_end *end, struct err *err)
 int origin_push(struct origin *origin, struct err *err)
 {
     int flushed = seal_flush(&origin->seal, err);
+    int accepted = flushed < 0 ? -1 : audit_link_accept(&origin->worker->audit, err);
     ssize_t pushed;
 
-    if (flushed < 0)
-        return -1;
+    /* Log before effect (invariant I4): what is pushed may hold a credential. */
+    if (accepted <= 0)
+        return accepted < 0 ? -1 : flushed > 0;
     pushed = stream_push(&origin->stream, &origin->net_out, err);
     return pushed < 0 ? stream_failed(err) : flushed > 0 || pushed > 0;
 }

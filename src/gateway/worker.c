@@ -198,10 +198,9 @@ static void tickets_due(struct loop_deadline *deadline)
 /* On the way from one socket to the other: read, decrypted, gathered, sealed. */
 #define BUFFERS_OF_ONE 4
 
-static void starved_over(struct loop_deadline *deadline)
+/* Whatever they wait for, they look again. */
+static void tunnels_wake(struct worker *worker)
 {
-    struct worker *worker = deadline->owner;
-
     for (struct list_node *node = worker->tunnels.first; node != NULL; node = node->next) {
         struct tunnel *tunnel = node->item;
 
@@ -209,6 +208,20 @@ static void starved_over(struct loop_deadline *deadline)
         if (tunnel->inspect != NULL)
             inspect_wake(tunnel->inspect);
     }
+}
+
+static void starved_over(struct loop_deadline *deadline)
+{
+    tunnels_wake(deadline->owner);
+}
+
+static void records_flushed(struct audit_link *link, int was_blocked)
+{
+    struct worker *worker = link->owner;
+
+    if (was_blocked)
+        tunnels_wake(worker);
+    worker_check_drained(worker);
 }
 
 bool worker_is_starved(struct worker *worker)
@@ -251,6 +264,8 @@ static int worker_open(struct worker *worker, struct err *err)
         loop_watch_open(&worker->control, &worker->loop, FD_CONTROL, control_ready, worker, err) <
             0)
         return -1;
+    worker->audit.on_flushed = records_flushed;
+    worker->audit.owner = worker;
     loop_watch_set(&worker->control, LOOP_READ);
     loop_deadline_init(&worker->drain, &worker->loop, drain_over, worker);
     loop_deadline_init(&worker->starved, &worker->loop, starved_over, worker);

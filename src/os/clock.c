@@ -27,6 +27,13 @@ int64_t clock_wall_ms(void)
     return clock_us(CLOCK_REALTIME) / 1000;
 }
 
+void clock_rest_ms(unsigned ms)
+{
+    const struct timespec rest = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000};
+
+    (void)nanosleep(&rest, NULL);
+}
+
 void clock_write(struct text *out, int64_t wall_ms)
 {
     int64_t ms = wall_ms % 1000;

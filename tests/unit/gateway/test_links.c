@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A worker's channels to the vault and to the auditor, with the other end in this test. */
 #include "gateway/audit_link.h"
+#include "gateway/record_batch.h"
 #include "gateway/vault_link.h"
 
 #include <sys/wait.h>
@@ -265,6 +266,7 @@ static int audit_start(void **state)
 static int audit_stop(void **state)
 {
     (void)state;
+    loop_later_cancel(&loop, &audit->task);
     loop_watch_close(&audit->watch, NULL);
     loop_fini(&loop);
     (void)close(audit_end);
@@ -289,6 +291,100 @@ TEST(audit_link_lets_no_credential_go_while_records_cannot_be_written)
     CHECK(audit_link_begin(audit, &record, &err) != 0);
 }
 
+/* The records in a message must be those from `expected` on. Returns what comes next. */
+static uint64_t records_check(const struct message *message, uint64_t expected)
+{
+    struct span batch = message->a;
+    struct record_item item;
+
+    if (message->type == MESSAGE_END || message->type == MESSAGE_BEGIN) {
+        CHECK_INT(message->handle, expected);
+        return expected + 1;
+    }
+    CHECK_INT(message->type, MESSAGE_RECORDS);
+    while (record_batch_next(&batch, &item, &err) > 0) {
+        CHECK_INT(item.handle, expected);
+        expected++;
+    }
+    CHECK_INT(batch.len, 0);
+    return expected;
+}
+
+TEST(audit_link_sends_the_records_of_a_tick_together)
+{
+    struct message message;
+    struct span batch;
+    struct record_item item;
+
+    audit_link_end(audit, 0, &record);
+    CHECK_INT(audit_link_begin(audit, &record, &err), 1);
+    audit_link_end(audit, 0, &record);
+    CHECK_INT(message_recv(audit_end, SENDER_WORKER, room, &message, NULL, &err), 0);
+    CHECK(!audit_link_is_drained(audit));
+    ticks();
+    CHECK(audit_link_is_drained(audit));
+    CHECK_INT(message_recv(audit_end, SENDER_WORKER, room, &message, NULL, &err), 1);
+    batch = message.a;
+    CHECK_INT(record_batch_next(&batch, &item, &err), 1);
+    CHECK_INT(record_batch_next(&batch, &item, &err), 1);
+    CHECK_INT(item.type, MESSAGE_BEGIN);
+    CHECK_INT(item.handle, 1);
+    CHECK_INT(record_batch_next(&batch, &item, &err), 1);
+    CHECK_INT(record_batch_next(&batch, &item, &err), 0);
+}
+
+TEST(audit_link_has_a_begun_record_accepted_before_a_credential_leaves)
+{
+    struct message message;
+
+    CHECK_INT(audit_link_accept(audit, &err), 1); /* none was begun */
+    CHECK_INT(audit_link_begin(audit, &record, &err), 1);
+    CHECK_INT(audit_link_accept(audit, &err), 1);
+    CHECK_INT(message_recv(audit_end, SENDER_WORKER, room, &message, NULL, &err), 1);
+    CHECK_INT(message.type, MESSAGE_RECORDS);
+}
+
+static int flushes;
+
+static void flushed(struct audit_link *link, int was_blocked)
+{
+    (void)link;
+    flushes += was_blocked;
+}
+
+TEST(audit_link_says_when_a_full_auditor_takes_records_again)
+{
+    struct message message;
+
+    flushes = 0;
+    audit->on_flushed = flushed;
+    do {
+        CHECK(audit_link_begin(audit, &record, &err) != 0);
+    } while (audit_link_accept(audit, &err) > 0);
+    CHECK_INT(audit_link_accept(audit, &err), 0);
+    CHECK_INT(flushes, 0);
+    while (message_recv(audit_end, SENDER_WORKER, room, &message, NULL, &err) > 0) {
+    }
+    ticks();
+    CHECK_INT(flushes, 1);
+    CHECK_INT(audit_link_accept(audit, &err), 1);
+}
+
+TEST(record_batch_refuses_what_is_no_batch)
+{
+    static const uint8_t short_head[15];
+    const uint32_t lies[][4] = {{MESSAGE_END, 1, 0, 0}, {MESSAGE_AUTH, 0, 0, 0}};
+    struct span batch = span_of(short_head, sizeof short_head);
+    struct record_item item;
+
+    CHECK_INT(record_batch_next(&batch, &item, &err), -1);
+    for (size_t i = 0; i < 2; i++) {
+        batch = span_of(lies[i], sizeof lies[i]);
+        CHECK_INT(record_batch_next(&batch, &item, &err), -1);
+        CHECK_INT(err.code, ERR_INTERNAL);
+    }
+}
+
 TEST(audit_link_keeps_the_order_when_the_auditor_is_busy)
 {
     struct message message;
@@ -307,9 +403,7 @@ TEST(audit_link_keeps_the_order_when_the_auditor_is_busy)
             ticks();
             continue;
         }
-        CHECK_INT(message.type, MESSAGE_END);
-        CHECK_INT(message.handle, expected);
-        expected++;
+        expected = records_check(&message, expected);
     }
     ticks();
     CHECK(audit_link_is_drained(audit));
@@ -334,8 +428,7 @@ static pid_t auditor_fork(void)
             _exit(1);
         if (got == 0)
             continue;
-        if (message.handle != expected++)
-            _exit(2);
+        expected = records_check(&message, expected);
     }
     _exit(0);
 }
@@ -348,6 +441,8 @@ TEST(audit_link_waits_for_the_auditor_when_a_burst_fills_its_queue)
     CHECK(child > 0);
     for (uint64_t i = 1; i <= BURST; i++)
         CHECK_INT(audit_link_begin(audit, &record, &err), i);
+    while (!audit_link_is_drained(audit))
+        ticks();
     CHECK_INT(waitpid(child, &status, 0), child);
     CHECK_INT(status, 0);
 }
@@ -364,11 +459,13 @@ TEST(audit_link_waits_once_for_an_auditor_that_takes_nothing)
     for (int i = 0; i < 100; i++)
         CHECK_INT(audit_link_begin(audit, &record, &err), 0);
     CHECK(clock_mono_ms() - start_ms < 150);
-    for (uint64_t expected = 1; expected < begun; expected++) {
+    for (uint64_t expected = 1; expected < begun;) {
         struct message message;
 
-        CHECK_INT(message_recv(audit_end, SENDER_WORKER, room, &message, NULL, &err), 1);
-        CHECK_INT(message.handle, expected);
+        if (message_recv(audit_end, SENDER_WORKER, room, &message, NULL, &err) > 0)
+            expected = records_check(&message, expected);
+        else
+            ticks();
     }
     ticks();
     CHECK_INT(audit_link_begin(audit, &record, &err), begun);
@@ -387,6 +484,10 @@ int main(void)
         VAULT(vault_link_takes_a_new_vault_in_the_tick_that_lost_the_old_one),
         VAULT(vault_link_passes_on_what_the_vault_says_unasked),
         AUDIT(audit_link_lets_no_credential_go_while_records_cannot_be_written),
+        AUDIT(audit_link_sends_the_records_of_a_tick_together),
+        AUDIT(audit_link_has_a_begun_record_accepted_before_a_credential_leaves),
+        AUDIT(audit_link_says_when_a_full_auditor_takes_records_again),
+        AUDIT(record_batch_refuses_what_is_no_batch),
         AUDIT(audit_link_keeps_the_order_when_the_auditor_is_busy),
         AUDIT(audit_link_waits_for_the_auditor_when_a_burst_fills_its_queue),
         AUDIT(audit_link_waits_once_for_an_auditor_that_takes_nothing),
