@@ -231,7 +231,7 @@ static int proxy_connect(const char *port, const char *target)
     return fd;
 }
 
-static SSL *tls_connect(int fd, const char *host, const char *ca)
+static SSL *tls_connect(int fd, char *host, const char *ca)
 {
     static const uint8_t alpn[] = "\x02h2";
     SSL_CTX *context = SSL_CTX_new(TLS_client_method());
