@@ -19,4 +19,9 @@ static inline size_t num_min(size_t a, size_t b)
     return a < b ? a : b;
 }
 
+static inline size_t num_max(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
 #endif

@@ -6,7 +6,9 @@
 #include "http/h1_write.h"
 
 /* One of so many buffers is kept back. */
-#define LAST_BUFFERS 16
+/* And never so many: for one that reads windows and writes what they let go. */
+#define LEAST_BUFFERS 6
+#define LAST_BUFFERS  16
 
 void codec_init_h1(struct codec *codec, struct h1 *h1, struct buf *in, struct seal *seal)
 {
@@ -169,7 +171,10 @@ static bool has_buffer(const struct buf *send)
 {
     const struct pool *pool = send->pool;
 
-    return !buf_is_empty(send) || pool->limit - pool->used > pool->limit / LAST_BUFFERS;
+    while (pool != NULL &&
+           pool->limit - pool->used > num_max(pool->limit / LAST_BUFFERS, LEAST_BUFFERS))
+        pool = pool->parent;
+    return !buf_is_empty(send) || pool == NULL;
 }
 
 size_t codec_room(const struct codec *codec)

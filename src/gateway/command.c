@@ -82,6 +82,20 @@ static void lines_json(const char *name, const struct config_lines *lines)
     (void)fputs("]", stdout);
 }
 
+static void memory_print(const struct config *config)
+{
+    struct config_memory_part parts[CONFIG_MEMORY_COUNT];
+
+    config_memory_parts(config, parts);
+    (void)printf("worst-case memory: %llu MiB for each worker, of at most %llu MiB\n",
+                 (unsigned long long)(config_memory_worst(config) >> 20),
+                 (unsigned long long)(config->limits.memory >> 20));
+    for (size_t i = 0; i < CONFIG_MEMORY_COUNT; i++)
+        (void)printf("  %s: %llu x %llu KiB = %llu MiB\n", parts[i].words,
+                     (unsigned long long)parts[i].count, (unsigned long long)(parts[i].each >> 10),
+                     (unsigned long long)(parts[i].count * parts[i].each >> 20));
+}
+
 static void summary_print(const struct config *config, const char *path)
 {
     char memory[128];
@@ -96,8 +110,7 @@ static void summary_print(const struct config *config, const char *path)
     }
     (void)printf("rules: %zu\ncredentials: %zu\n", config->policy.rule_count,
                  config->policy.credential_count);
-    (void)printf("worst-case memory: %llu MiB for each worker\n",
-                 (unsigned long long)(config_memory_worst(config) >> 20));
+    memory_print(config);
 }
 
 static void summary_json(const struct config *config, const struct config_errors *errors)

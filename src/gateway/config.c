@@ -16,11 +16,6 @@
 
 static const char system_roots[] = "/etc/ssl/certs/ca-certificates.crt";
 
-uint64_t config_memory_worst(const struct config *config)
-{
-    return config->limits.tunnels * CONFIG_TUNNEL_COST + config->limits.buffers * LIMIT_BLOCK;
-}
-
 static int read_root(struct config_reader *reader, const struct config_node *tree)
 {
 #define KEY(key, reader_, member, how)                                                             \
@@ -120,6 +115,9 @@ static int read_all(struct config_reader *reader, struct span yaml)
     reader->config->path = (const char *)path.ptr;
     config_set_defaults(reader->config);
     if (read_root(reader, tree) < 0 || set_files(reader, tree) < 0)
+        return -1;
+    config_set_shares(&reader->config->limits);
+    if (config_check_memory(reader, tree) < 0)
         return -1;
     config_lint(reader);
     return 0;

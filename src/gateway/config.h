@@ -18,9 +18,6 @@
 
 #define CONFIG_FILE_MAX (1024 * 1024)
 
-/* What a tunnel costs beside its buffers, for the worst case: its structs and its TLS states. */
-#define CONFIG_TUNNEL_COST (48 * 1024)
-
 struct config_listen {
     struct address address;
     const char *certificate; /* path, or NULL: without TLS */
@@ -58,12 +55,37 @@ struct config_resolver {
 /* Of one worker. */
 struct config_limits {
     uint64_t tunnels;
+    uint64_t tunnels_per_tenant;
     uint64_t tunnels_per_session;
+    uint64_t joining; /* tunnels that are not authenticated yet */
     uint64_t sessions;
+    uint64_t exchanges;
+    uint64_t exchanges_per_tenant;
+    uint64_t exchanges_per_session;
+    uint64_t origins;
+    uint64_t origins_per_tenant;
+    uint64_t origins_per_session;
     uint64_t origins_idle;
     uint64_t buffers; /* blocks of LIMIT_BLOCK bytes */
-    uint64_t memory;  /* bytes; config_memory_worst() is not above it */
+    uint64_t buffers_per_tenant;
+    uint64_t buffers_per_session;
+    uint64_t h2_memory; /* bytes that the engines of HTTP/2 take beside buffers */
+    uint64_t memory;    /* bytes; config_memory_worst() is not above it */
 };
+
+/* Tunnels above limits.tunnels that are accepted only to be told 503. */
+#define CONFIG_TUNNELS_EXCESS 64
+
+/* An exchange has at most so many streams, and on average at most so many blocks for heads. */
+#define CONFIG_STREAMS_EACH 2
+#define CONFIG_HEADS_EACH   8
+
+/* The fewest buffers with which a share is of use. */
+#define CONFIG_BUFFERS_LEAST 16
+
+/* Of `buffers`: those that streams of HTTP/2 have besides, and those for `joining`. */
+uint64_t config_contents_of(uint64_t buffers);
+uint64_t config_buffers_of_joining(const struct config_limits *limits);
 
 struct config_timeouts {
     int64_t handshake_ms;         /* tunnel JOIN */
@@ -123,7 +145,38 @@ void config_fini(struct config *config);
  */
 int config_check_files(const struct config *config, struct config_errors *errors);
 
-/* The most memory one worker can take, in bytes: tunnels * CONFIG_TUNNEL_COST + buffers. */
+/*
+ * The most memory that one worker can take, in bytes, and of what it is the sum.
+ * docs/configuration.md says what is in it and what is not.
+ */
+enum config_memory_kind {
+    CONFIG_MEMORY_TUNNELS,
+    CONFIG_MEMORY_ORIGINS,
+    CONFIG_MEMORY_EXCHANGES,
+    CONFIG_MEMORY_BUFFERS,
+    CONFIG_MEMORY_CONTENTS,
+    CONFIG_MEMORY_H2,
+    CONFIG_MEMORY_SESSIONS,
+    CONFIG_MEMORY_LEAVES,
+    CONFIG_MEMORY_BASE,
+    CONFIG_MEMORY_COUNT
+};
+
+struct config_memory_part {
+    const char *words; /* "tunnels" */
+    uint64_t count;
+    uint64_t each; /* bytes */
+};
+
+void config_memory_parts(const struct config *config,
+                         struct config_memory_part parts[CONFIG_MEMORY_COUNT]);
 uint64_t config_memory_worst(const struct config *config);
+
+/* What the parts count with; gateway/worker_setup.c holds the structs to it. */
+#define CONFIG_TUNNEL_STRUCTS   4096
+#define CONFIG_ORIGIN_STRUCTS   2048
+#define CONFIG_DIAL_STRUCTS     4096
+#define CONFIG_EXCHANGE_STRUCTS 4096
+#define CONFIG_SESSION_STRUCTS  8192
 
 #endif

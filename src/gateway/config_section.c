@@ -7,8 +7,6 @@
 
 #define MS_SECOND UINT64_C(1000)
 #define MS_HOUR   UINT64_C(3600000)
-#define GIB       (UINT64_C(1) << 30)
-#define MILLION   UINT64_C(1000000)
 
 /* Deadlines are kept in steps of 100 ms: less would be a deadline of nothing. */
 #define MS_LEAST 100
@@ -19,16 +17,9 @@ void config_set_defaults(struct config *config)
     config->tls.tickets = 1;
     config->audit.sync_ms = 1000;
     config->log = LOG_INFO;
-    config->limits = (struct config_limits){
-        .tunnels = 10000,
-        .tunnels_per_session = 512,
-        .sessions = 1000,
-        .origins_idle = 1024,
-        .buffers = 4096,
-        .memory = GIB,
-    };
+    config_set_limits(&config->limits);
     config->timeouts = (struct config_timeouts){
-        .handshake_ms = 10000,
+        .handshake_ms = 5000,
         .auth_ms = 5000,
         .hello_ms = 10000,
         .peek_ms = 10000,
@@ -159,52 +150,11 @@ int config_read_audit(struct config_reader *reader, const struct config_node *no
     return config_read_map(reader, node, &fields, into);
 }
 
-#define COUNT(key, member, least, most)                                                            \
-    {                                                                                              \
-        .name = (key), .read = config_read_count,                                                  \
-        .offset = offsetof(struct config_limits, member), .low = (least), .high = (most)           \
-    }
-
-/* The place of a value that may be absent: its own, or the map's. */
-static const struct config_node *value_or_map(const struct config_node *map, const char *key)
+const struct config_node *config_value_or_map(const struct config_node *map, const char *key)
 {
     const struct config_node *value = config_tree_find(map, span_text(key));
 
     return value == NULL ? map : value;
-}
-
-int config_read_limits(struct config_reader *reader, const struct config_node *node,
-                       const struct config_field *field, void *into)
-{
-    static const struct config_field table[] = {
-        COUNT("tunnels", tunnels, 1, MILLION),
-        COUNT("tunnels_per_session", tunnels_per_session, 1, MILLION),
-        COUNT("sessions", sessions, 1, MILLION),
-        COUNT("origins_idle", origins_idle, 0, MILLION),
-        COUNT("buffers", buffers, 16, MILLION),
-        {.name = "memory",
-         .read = config_read_size,
-         .offset = offsetof(struct config_limits, memory),
-         .low = 1 << 20,
-         .high = 1024 * GIB},
-    };
-    static const struct config_fields fields = CONFIG_FIELDS(table, "limits");
-    const struct config_limits *limits = into;
-    uint64_t worst;
-
-    (void)field;
-    if (config_read_map(reader, node, &fields, into) < 0)
-        return -1;
-    worst = config_memory_worst(reader->config);
-    if (worst <= limits->memory)
-        return 0;
-    return config_refuse(reader, value_or_map(node, "memory"),
-                         "a worker can take %llu MiB (%llu tunnels of %d KiB, %llu buffers of %d "
-                         "KiB), expected at most limits.memory, which is %llu MiB",
-                         (unsigned long long)((worst + (1 << 20) - 1) >> 20),
-                         (unsigned long long)limits->tunnels, CONFIG_TUNNEL_COST / 1024,
-                         (unsigned long long)limits->buffers, LIMIT_BLOCK / 1024,
-                         (unsigned long long)(limits->memory >> 20));
 }
 
 #define TIMEOUT(key, member) DURATION(key, struct config_timeouts, member, MS_LEAST, 24 * MS_HOUR)
@@ -293,7 +243,7 @@ static int read_listener(struct config_reader *reader, const struct config_node 
     for (size_t i = 0; i < at; i++) {
         if (listens[i].address.len > 0 && socket_port(&listens[i].address) != 0 &&
             is_same_address(&listens[i].address, &listens[at].address))
-            return config_refuse(reader, value_or_map(node, "address"),
+            return config_refuse(reader, config_value_or_map(node, "address"),
                                  "an address again, expected it once (it is on line %u)",
                                  listens[i].line);
     }

@@ -55,8 +55,18 @@ int config_check_inject(struct config_reader *reader, const struct config_node *
 /* By enum rule_action, as they are written. */
 extern const char *const config_actions[RULE_TCP + 1];
 
+/* The place of a value that may be absent: its own, or the map's. */
+const struct config_node *config_value_or_map(const struct config_node *map, const char *key);
+
 /* What the file need not say. */
 void config_set_defaults(struct config *config);
+void config_set_limits(struct config_limits *limits);
+
+/* What it did not say and is a part of what it did. */
+void config_set_shares(struct config_limits *limits);
+
+/* Of all of the file: may a worker take so much? -1 with an error. */
+int config_check_memory(struct config_reader *reader, const struct config_node *tree);
 
 /* Warnings about what is allowed and surely not meant: unused credentials, rules that never
  * decide. */

@@ -92,16 +92,17 @@ static void message_begin(struct exchange *exchange)
 static struct exchange *exchange_make(struct inspect *inspect, struct err *err)
 {
     struct worker *worker = inspect->tunnel->worker;
-    struct exchange *exchange = pool_take(&worker->exchange_pool);
+    struct share *share = &inspect->tunnel->session->share;
+    struct exchange *exchange = pool_take(share_pool(share, SHARE_EXCHANGES));
 
     if (exchange == NULL) {
-        (void)err_set(err, ERR_LIMIT, "too many requests at once");
+        (void)share_refuse(share, SHARE_EXCHANGES, err);
         return NULL;
     }
     *exchange = (struct exchange){.inspect = inspect, .state = EXCHANGE_HEAD};
     exchange_origin_init(exchange);
     loop_deadline_init(&exchange->deadline, &worker->loop, deadline_expired, exchange);
-    arena_init(&exchange->arena, &worker->arena_blocks, 4 * LIMIT_HEAD);
+    arena_init(&exchange->arena, share_pool(share, SHARE_HEADS), 4 * LIMIT_HEAD);
     h1_init(&exchange->h1, H1_REQUESTS);
     message_begin(exchange);
     list_add_last(&inspect->exchanges, &exchange->node, exchange);
@@ -144,7 +145,7 @@ void exchange_free(struct exchange *exchange)
         list_remove(&inspect->ready, &exchange->ready_node);
     list_remove(&inspect->exchanges, &exchange->node);
     arena_reset(&exchange->arena);
-    pool_give(&inspect->tunnel->worker->exchange_pool, exchange);
+    pool_give(share_pool(&inspect->tunnel->session->share, SHARE_EXCHANGES), exchange);
 }
 
 bool exchange_is_idle(const struct exchange *exchange)
@@ -286,6 +287,14 @@ static int secret_step(struct exchange *exchange)
     return 1;
 }
 
+/* A head needs some, and whoever has none yet can wait: its session wakes it. */
+static bool lacks_buffers(const struct exchange *exchange)
+{
+    struct session *session = exchange->inspect->tunnel->session;
+
+    return session_is_starved(session) && !share_has_spare_buffers(&session->share);
+}
+
 static int origin_step(struct exchange *exchange)
 {
     struct err err;
@@ -298,6 +307,8 @@ static int origin_step(struct exchange *exchange)
         exchange_fail(exchange, &err);
         return 1;
     }
+    if (lacks_buffers(exchange))
+        return 0;
     have = credentials_ask(exchange, &err);
     if (have == 0) {
         exchange_enter(exchange, EXCHANGE_SECRET); /* they were changed while we dialled */

@@ -49,6 +49,7 @@ static void leaf_ready(struct leaf_waiter *waiter, const struct err *err)
 struct inspect *inspect_new(struct tunnel *tunnel, struct err *err)
 {
     struct worker *worker = tunnel->worker;
+    struct pool *blocks = share_pool(&tunnel->session->share, SHARE_BLOCKS);
     struct inspect *inspect = pool_take(&worker->inspect_pool);
 
     if (inspect == NULL) {
@@ -57,9 +58,9 @@ struct inspect *inspect_new(struct tunnel *tunnel, struct err *err)
     }
     *inspect = (struct inspect){.tunnel = tunnel, .state = INSPECT_PEEK};
     inspect->waiter = (struct leaf_waiter){.on_ready = leaf_ready, .owner = inspect};
-    buf_init(&inspect->hello, &worker->blocks, BUF_PLAIN);
-    buf_init(&inspect->plain_in, &worker->blocks, BUF_PLAIN);
-    seal_init(&inspect->seal, &inspect->tls, &tunnel->out, &worker->blocks, SEAL_ENVELOPE);
+    buf_init(&inspect->hello, blocks, BUF_PLAIN);
+    buf_init(&inspect->plain_in, blocks, BUF_PLAIN);
+    seal_init(&inspect->seal, &inspect->tls, &tunnel->out, blocks, SEAL_ENVELOPE);
     state_deadline(inspect);
     return inspect;
 }
@@ -150,7 +151,9 @@ static int shake_start(struct inspect *inspect)
         shake_fail(inspect, &err);
         return 1;
     }
-    tls_allow_alpn(&inspect->tls, TLS_ALPN_H1 | TLS_ALPN_H2);
+    /* Where its memory runs short HTTP/2 is not offered: HTTP/1.1 needs next to none. */
+    if (share_has_h2(&inspect->tunnel->session->share))
+        tls_allow_alpn(&inspect->tls, TLS_ALPN_H1 | TLS_ALPN_H2);
     inspect_enter(inspect, INSPECT_SHAKE);
     return 1;
 }

@@ -4,6 +4,7 @@
  * exchange. The connection has a deadline only while it has no stream: exchanges have theirs.
  */
 #include "gateway/inspect.h"
+#include "gateway/reply.h"
 #include "gateway/tunnel.h"
 #include "gateway/worker.h"
 #include "os/log.h"
@@ -14,9 +15,11 @@
 int inspect_h2_begin(struct inspect *inspect, struct err *err)
 {
     struct worker *worker = inspect->tunnel->worker;
+    struct share *share = &inspect->tunnel->session->share;
     const struct h2_options options = {
         .role = H2_SERVER,
-        .pools = worker->h2_pools,
+        .pools = share->h2_pools,
+        .memory = &share->h2_memory,
         .streams = LIMIT_STREAM_COUNT,
         .window = LIMIT_CONNECTION_WINDOW,
         .extended_connect = 1,
@@ -24,7 +27,7 @@ int inspect_h2_begin(struct inspect *inspect, struct err *err)
 
     inspect->h2 = h2_new(&options, err);
     if (inspect->h2 == NULL)
-        return -1;
+        return err->code == ERR_LIMIT ? share_refuse_h2(share, err) : -1;
     inspect->ticked_ms = worker->loop.now_ms;
     if (worker->is_draining)
         h2_shutdown(inspect->h2);
@@ -44,6 +47,27 @@ static void ticks_make(struct inspect *inspect)
         inspect->ticked_ms = now;
 }
 
+/* There is no exchange to be had for it: the answer says which limit that was. */
+static void stream_refuse(struct inspect *inspect, struct h2_stream *stream, const struct err *err)
+{
+    const struct policy *policy = &inspect->tunnel->worker->role.config.policy;
+    const struct reply reply = {.err = *err, .generation = policy->generation};
+    struct reply_parts parts;
+    struct codec codec;
+    struct err send_err;
+
+    log_debug("tunnel %llu: stream %d: %s", (unsigned long long)inspect->tunnel->number,
+              (int)stream->id, err->text);
+    inspect_record_failure(inspect, err);
+    codec_init_h2(&codec, stream);
+    reply_make(&reply, &parts);
+    if (codec_send_response(&codec, &parts.response, stream->request.method, H2_GOES_ON,
+                            &send_err) == 0 &&
+        codec_send_data(&codec, parts.content, &send_err) == 0)
+        (void)codec_send_end(&codec, NULL, &send_err);
+    codec_fini(&codec);
+}
+
 static void news_handle(struct inspect *inspect, struct h2_stream *stream)
 {
     struct exchange *exchange = stream->owner;
@@ -52,10 +76,7 @@ static void news_handle(struct inspect *inspect, struct h2_stream *stream)
     if (exchange == NULL)
         exchange = exchange_new_h2(inspect, stream, &err);
     if (exchange == NULL) {
-        log_info("tunnel %llu: stream %d: %s", (unsigned long long)inspect->tunnel->number,
-                 (int)stream->id, err.text);
-        h2_reset(stream, H2_REFUSED_STREAM);
-        h2_release(stream);
+        stream_refuse(inspect, stream, &err);
         return;
     }
     exchange->client.news |= stream->news;

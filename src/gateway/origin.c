@@ -59,7 +59,7 @@ static void stream_closed(struct stream *stream)
     struct worker *worker = origin->worker;
 
     tls_fini(&origin->tls);
-    pool_give(&worker->origin_pool, origin);
+    pool_give(share_pool(&worker->share, SHARE_ORIGINS), origin);
     worker_check_drained(worker);
 }
 
@@ -100,6 +100,7 @@ void origin_close(struct origin *origin)
         list_remove(&origin->session->shared_origins, &origin->node);
     else if (origin->state == ORIGIN_IDLE)
         list_remove(&origin->session->idle_origins, &origin->node);
+    list_remove(&origin->session->origins, &origin->session_node);
     origin_enter(origin, ORIGIN_CLOSED);
     origin->user = NULL;
     while (origin->users.count > 0)
@@ -116,11 +117,14 @@ void origin_close(struct origin *origin)
     buf_fini(&origin->net_in);
     buf_fini(&origin->net_out);
     buf_fini(&origin->plain_in);
+    /* The session may be gone before the loop has reaped it. */
+    ENSURE(pool_move(share_pool(&origin->session->share, SHARE_ORIGINS),
+                     share_pool(&origin->worker->share, SHARE_ORIGINS)) == 0);
     if (origin->stream.is_open) {
         stream_close(&origin->stream, stream_closed);
     } else {
         tls_fini(&origin->tls);
-        pool_give(&origin->worker->origin_pool, origin);
+        pool_give(share_pool(&origin->worker->share, SHARE_ORIGINS), origin);
     }
 }
 
@@ -172,9 +176,12 @@ static int stream_failed(struct err *err)
 /* What HTTP/2 has queued goes out only when the windows that open it are read. */
 static bool may_read(const struct origin *origin)
 {
-    return !worker_is_starved(origin->worker) ||
-           (origin->h2 != NULL && worker_has_last_buffers(origin->worker)) ||
-           (origin_holds_nothing(origin) && worker_has_spare_buffers(origin->worker));
+    const struct share *share = &origin->session->share;
+
+    return !session_is_starved(origin->session) ||
+           ((origin->h2 != NULL || origin->state == ORIGIN_SHAKE) &&
+            share_has_last_buffers(share)) ||
+           (origin_holds_nothing(origin) && share_has_spare_buffers(share));
 }
 
 int origin_pull(struct origin *origin, enum origin_end *end, struct err *err)
@@ -274,7 +281,7 @@ static void shake_step(struct origin *origin)
     if (origin->tls.state == TLS_OPEN)
         open_done(origin);
     else
-        origin_want(origin, ORIGIN_READS);
+        origin_want(origin, may_read(origin) ? ORIGIN_READS : ORIGIN_WAITS);
 }
 
 /* A session ticket or a key update is no byte of a response; everything else ends the connection
@@ -288,7 +295,7 @@ static void idle_step(struct origin *origin)
         !buf_is_empty(&origin->plain_in) || origin_push(origin, &err) < 0)
         origin_close(origin);
     else
-        origin_want(origin, ORIGIN_READS);
+        origin_want(origin, may_read(origin) ? ORIGIN_READS : ORIGIN_WAITS);
 }
 
 static void stream_ready(struct stream *stream)
@@ -313,6 +320,19 @@ static void stream_ready(struct stream *stream)
     case ORIGIN_CONNECT:
     case ORIGIN_CLOSED:
         break;
+    }
+}
+
+void origin_look_again(struct session *session)
+{
+    struct list_node *next;
+
+    for (struct list_node *node = session->origins.first; node != NULL; node = next) {
+        struct origin *origin = node->item;
+
+        next = node->next;
+        if (origin->h2 != NULL || origin->state == ORIGIN_SHAKE || origin->state == ORIGIN_IDLE)
+            stream_ready(&origin->stream);
     }
 }
 
@@ -356,14 +376,22 @@ static void dial_done(void *owner, int fd, const struct address *address, const 
     shake_step(origin);
 }
 
+/* Where its memory runs short HTTP/2 is not asked for: HTTP/1.1 needs next to none. */
+static enum origin_version version_of(const struct session *session,
+                                      const struct origin_target *target)
+{
+    return share_has_h2(&session->share) ? target->version : ORIGIN_ONLY_H1;
+}
+
 struct origin *origin_open(struct session *session, const struct origin_target *target,
                            struct origin_user *user, struct err *err)
 {
     struct worker *worker = session->worker;
-    struct origin *origin = pool_take(&worker->origin_pool);
+    struct pool *blocks = share_pool(&session->share, SHARE_BLOCKS);
+    struct origin *origin = origin_pool_room(session);
 
     if (origin == NULL) {
-        (void)err_set(err, ERR_LIMIT, "too many connections to origins");
+        (void)share_refuse(&session->share, SHARE_ORIGINS, err);
         return NULL;
     }
     *origin = (struct origin){
@@ -373,14 +401,15 @@ struct origin *origin_open(struct session *session, const struct origin_target *
         .host = *target->host,
         .port = target->port,
         .scheme = target->scheme,
-        .version = target->version,
+        .version = version_of(session, target),
     };
+    list_add_last(&session->origins, &origin->session_node, origin);
     loop_deadline_init(&origin->deadline, &worker->loop, deadline_expired, origin);
-    buf_init(&origin->net_in, &worker->blocks, BUF_PLAIN);
-    buf_init(&origin->net_out, &worker->blocks, BUF_PLAIN);
-    buf_init(&origin->plain_in, &worker->blocks, BUF_PLAIN);
+    buf_init(&origin->net_in, blocks, BUF_PLAIN);
+    buf_init(&origin->net_out, blocks, BUF_PLAIN);
+    buf_init(&origin->plain_in, blocks, BUF_PLAIN);
     seal_init(&origin->seal, target->scheme == RULE_HTTPS ? &origin->tls : NULL, &origin->net_out,
-              &worker->blocks, SEAL_BARE);
+              blocks, SEAL_BARE);
     h1_init(&origin->h1, H1_RESPONSES);
     loop_deadline_set(&origin->deadline, state_deadline_ms(origin, ORIGIN_RESOLVE));
     const struct origin_dial_calls calls = {dial_resolved, dial_done, origin};

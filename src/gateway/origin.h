@@ -62,11 +62,12 @@ struct origin_user {
 };
 
 struct origin {
-    struct worker *worker;    /* borrowed */
-    struct session *session;  /* borrowed: outlives it, or closes it */
-    struct list_node node;    /* in session->idle_origins while IDLE, or ->shared_origins with h2 */
-    struct origin_user *user; /* borrowed; NULL while IDLE or CLOSED, and with h2 */
-    struct list users;        /* of struct origin_user: of h2 */
+    struct worker *worker;   /* borrowed */
+    struct session *session; /* borrowed: outlives it, or closes it */
+    struct list_node node;   /* in session->idle_origins while IDLE, or ->shared_origins with h2 */
+    struct list_node session_node; /* in session->origins until it is CLOSED */
+    struct origin_user *user;      /* borrowed; NULL while IDLE or CLOSED, and with h2 */
+    struct list users;             /* of struct origin_user: of h2 */
     enum origin_state state;
     struct host host;
     uint16_t port;
@@ -134,6 +135,9 @@ bool origin_holds_nothing(const struct origin *origin);
 /* Another while of patience: something moved. */
 void origin_touch(struct origin *origin);
 
+/* Buffers may be free again: those of the session that no exchange reads for read on. */
+void origin_look_again(struct session *session);
+
 /* HTTP/2: a stream has something to say: it is heard at the end of this tick. */
 void origin_wake(struct origin *origin);
 
@@ -144,6 +148,9 @@ void origin_enter(struct origin *origin, enum origin_state next);
 
 /* It is of no use any more: those who wait for it or use it hear why, and it is gone. */
 void origin_fail(struct origin *origin, const struct err *err);
+
+/* Room for one more of a session; if it has none, the one that is idle for longest goes. */
+struct origin *origin_pool_room(struct session *session);
 
 /* The server has chosen HTTP/2. */
 int origin_h2_start(struct origin *origin, struct err *err);

@@ -22,16 +22,18 @@ static void task_run(struct loop_task *task)
 int origin_h2_start(struct origin *origin, struct err *err)
 {
     struct worker *worker = origin->worker;
+    struct share *share = &origin->session->share;
     const struct h2_options options = {
         .role = H2_CLIENT,
-        .pools = worker->h2_pools,
+        .pools = share->h2_pools,
+        .memory = &share->h2_memory,
         .streams = LIMIT_STREAM_COUNT,
         .window = LIMIT_CONNECTION_WINDOW,
     };
 
     origin->h2 = h2_new(&options, err);
     if (origin->h2 == NULL)
-        return -1;
+        return err->code == ERR_LIMIT ? share_refuse_h2(share, err) : -1;
     origin->ticked_ms = worker->loop.now_ms;
     /* Whoever waited for it is its first user. */
     list_add_last(&origin->users, &origin->user->node, origin->user);
@@ -134,8 +136,8 @@ void origin_h2_run(struct origin *origin)
     if (moved < 0)
         origin_fail(origin, &err);
     else
-        origin_want(origin,
-                    !worker_is_starved(origin->worker) || worker_has_last_buffers(origin->worker)
-                        ? ORIGIN_READS
-                        : ORIGIN_WAITS);
+        origin_want(origin, !session_is_starved(origin->session) ||
+                                    share_has_last_buffers(&origin->session->share)
+                                ? ORIGIN_READS
+                                : ORIGIN_WAITS);
 }

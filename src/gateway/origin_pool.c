@@ -69,6 +69,17 @@ struct origin *origin_take(struct session *session, const struct origin_target *
     return NULL;
 }
 
+struct origin *origin_pool_room(struct session *session)
+{
+    struct pool *pool = share_pool(&session->share, SHARE_ORIGINS);
+    struct origin *origin = pool_take(pool);
+
+    if (origin != NULL || session->idle_origins.count == 0)
+        return origin;
+    origin_close(list_last(&session->idle_origins));
+    return pool_take(pool);
+}
+
 /* May a connection that stands between two exchanges wait for another? */
 static bool may_wait(const struct origin *origin)
 {

@@ -104,7 +104,7 @@ struct pass *pass_open(struct tunnel *tunnel, struct err *err)
         return NULL;
     }
     *pass = (struct pass){.tunnel = tunnel, .worker = worker, .state = PASS_RESOLVE};
-    buf_init(&pass->hello, &worker->blocks, BUF_PLAIN);
+    buf_init(&pass->hello, share_pool(&tunnel->session->share, SHARE_BLOCKS), BUF_PLAIN);
     pass->dialing = origin_dial_start(worker, &tunnel->host, tunnel->port, &calls, err);
     if (pass->dialing != NULL)
         return pass;

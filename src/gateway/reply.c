@@ -30,6 +30,7 @@ static const struct {
     {405, "Allow", "GET"},
     {407, "Proxy-Authenticate", "Basic realm=\"exeat\""},
     {426, "Upgrade", "websocket"},
+    {429, "Retry-After", "1"},
     {426, "Sec-WebSocket-Version", "13"},
     {503, "Retry-After", "1"},
 };

@@ -25,10 +25,8 @@ static void session_free(struct session *session)
     struct err err;
 
     ENSURE(session->tunnels.count == 0);
-    while (session->idle_origins.count > 0)
-        origin_close(list_first(&session->idle_origins));
-    while (session->shared_origins.count > 0)
-        origin_close(list_first(&session->shared_origins));
+    while (session->origins.count > 0)
+        origin_close(list_first(&session->origins));
     origin_resume_forget(&worker->resume, session_id(session));
     for (size_t i = 0; i < worker->role.config.policy.credential_count; i++) {
         vault_link_forget(&worker->vault, &session->credentials[i].wait);
@@ -36,6 +34,9 @@ static void session_free(struct session *session)
     }
     (void)vault_link_tell(&worker->vault, &left, &err);
     loop_deadline_clear(&session->linger);
+    loop_deadline_clear(&session->starved);
+    share_fini(&session->share);
+    tenant_leave(session->tenant);
     map_remove(&worker->sessions, &session->map_node);
     pool_block_free(session->credentials);
     pool_give(&worker->session_pool, session);
@@ -66,6 +67,15 @@ static void tunnels_wake(struct session *session)
     }
 }
 
+/* Whoever waits for buffers looks again. */
+static void starved_over(struct loop_deadline *deadline)
+{
+    struct session *session = deadline->owner;
+
+    tunnels_wake(session);
+    origin_look_again(session);
+}
+
 static void credential_replied(struct vault_wait *wait, const struct message *reply)
 {
     struct credential *credential = wait->owner;
@@ -90,9 +100,6 @@ static int session_setup(struct session *session, struct span id, struct span te
 
     memcpy(session->id, id.ptr, id.len);
     session->id_len = id.len;
-    if (tenant.len > 0)
-        memcpy(session->tenant, tenant.ptr, tenant.len);
-    session->tenant_len = tenant.len;
     session->credentials = pool_block_new((count + 1) * sizeof *session->credentials);
     if (session->credentials == NULL)
         return err_set(err, ERR_MEMORY, "no memory for a session");
@@ -103,8 +110,17 @@ static int session_setup(struct session *session, struct span id, struct span te
         credential->wait = (struct vault_wait){.on_reply = credential_replied, .owner = credential};
     }
     loop_deadline_init(&session->linger, &worker->loop, linger_expired, session);
+    loop_deadline_init(&session->starved, &worker->loop, starved_over, session);
+    session->tenant = tenant_join(worker, tenant, err);
+    if (session->tenant == NULL)
+        goto fail_credentials;
+    share_init(&session->share, SHARE_SESSION, &session->tenant->share, &worker->role.config.limits,
+               id);
     if (map_add(&worker->sessions, &session->map_node, session_id(session), session, err) == 0)
         return 0;
+    tenant_leave(session->tenant);
+
+fail_credentials:
     pool_block_free(session->credentials);
     return -1;
 }
@@ -125,7 +141,7 @@ struct session *session_join(struct worker *worker, struct span id, struct span 
     }
     session = pool_take(&worker->session_pool);
     if (session == NULL) {
-        (void)err_set(err, ERR_LIMIT, "too many sessions on this worker");
+        (void)err_set(err, ERR_LIMIT, "too many sessions on this worker (limits.sessions)");
         return NULL;
     }
     *session =
@@ -143,10 +159,15 @@ struct session *session_find(struct worker *worker, struct span id)
 
 int session_add_tunnel(struct session *session, struct tunnel *tunnel, struct err *err)
 {
-    size_t limit = session->worker->role.config.limits.tunnels_per_session;
+    struct pool *all = share_pool(&session->worker->share, SHARE_TUNNELS);
+    struct pool *own = share_pool(&session->share, SHARE_TUNNELS);
 
-    if (session->tunnels.count >= limit)
-        return err_set(err, ERR_LIMIT, "this session has %zu tunnels open already", limit);
+    if (pool_move(all, own) < 0)
+        return share_refuse(&session->share, SHARE_TUNNELS, err);
+    if (tunnel_share(tunnel, &session->share, err) < 0) {
+        ENSURE(pool_move(own, all) == 0);
+        return -1;
+    }
     loop_deadline_clear(&session->linger);
     session->is_wiped = 0;
     list_add_last(&session->tunnels, &tunnel->session_node, tunnel);
@@ -155,9 +176,21 @@ int session_add_tunnel(struct session *session, struct tunnel *tunnel, struct er
 
 void session_remove_tunnel(struct session *session, struct tunnel *tunnel)
 {
+    struct pool *all = share_pool(&session->worker->share, SHARE_TUNNELS);
+
     list_remove(&session->tunnels, &tunnel->session_node);
+    ENSURE(pool_move(share_pool(&session->share, SHARE_TUNNELS), all) == 0);
     if (session->tunnels.count == 0)
         loop_deadline_set(&session->linger, CREDENTIAL_LINGER_MS);
+}
+
+bool session_is_starved(struct session *session)
+{
+    if (!share_is_starved(&session->share))
+        return false;
+    if (session->starved.at_ms == 0)
+        loop_deadline_set(&session->starved, SESSION_STARVED_MS);
+    return true;
 }
 
 static int credential_ask(struct session *session, struct credential *credential,

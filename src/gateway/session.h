@@ -4,6 +4,7 @@
 
 #include "base/map.h"
 #include "base/secret.h"
+#include "gateway/tenant.h"
 #include "gateway/vault_link.h"
 #include "http/target.h"
 #include "net/loop.h"
@@ -32,19 +33,21 @@ struct credential {
 
 struct session {
     struct worker *worker; /* borrowed */
+    struct tenant *tenant; /* borrowed: outlives it */
+    struct share share;    /* what it may take, of its tenant's */
     struct map_node map_node;
     size_t id_len;
     char id[LIMIT_SESSION_ID + 1];
-    size_t tenant_len;
-    char tenant[LIMIT_NAME + 1];
     int64_t expires_wall_ms;
     uint64_t auth_count;            /* how often the vault has named it to us */
     struct list tunnels;            /* of struct tunnel */
     struct list idle_origins;       /* of struct origin with HTTP/1, last used first */
     struct list shared_origins;     /* of struct origin with HTTP/2, also while they are used */
+    struct list origins;            /* of struct origin: all that are not closed */
     struct credential *credentials; /* owned, as many as the policy has */
     struct loop_deadline linger;
-    int is_wiped; /* the credentials, since the last tunnel left */
+    struct loop_deadline starved; /* it had too few buffers left: look again soon */
+    int is_wiped;                 /* the credentials, since the last tunnel left */
 };
 
 /* The session called `id`, made if it is not known yet. ERR_LIMIT, ERR_MEMORY. */
@@ -53,9 +56,19 @@ struct session *session_join(struct worker *worker, struct span id, struct span 
 
 struct session *session_find(struct worker *worker, struct span id);
 
-/* ERR_LIMIT at limits.tunnels_per_session. */
+/*
+ * It counts for this session from now on, with the buffers it holds. ERR_SESSION_LIMIT,
+ * ERR_TENANT_LIMIT.
+ */
 int session_add_tunnel(struct session *session, struct tunnel *tunnel, struct err *err);
 void session_remove_tunnel(struct session *session, struct tunnel *tunnel);
+
+/*
+ * Whether too few buffers are left for all of the session to read on. Its tunnels are woken in a
+ * while.
+ */
+#define SESSION_STARVED_MS 100
+bool session_is_starved(struct session *session);
 
 /* What a request by rule `rule_index` to host:port needs. */
 struct credential_query {

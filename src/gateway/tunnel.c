@@ -80,7 +80,7 @@ static void stream_closed(struct stream *stream)
     struct worker *worker = tunnel->worker;
 
     list_remove(&worker->tunnels, &tunnel->node);
-    pool_give(&worker->tunnel_pool, tunnel);
+    pool_give(share_pool(&worker->share, SHARE_TUNNELS), tunnel);
     worker_check_drained(worker);
 }
 
@@ -112,9 +112,6 @@ static void parts_release(struct tunnel *tunnel)
         origin_close(tunnel->reaching);
     tunnel->reaching = NULL;
     vault_link_forget(&worker->vault, &tunnel->auth);
-    if (tunnel->session != NULL)
-        session_remove_tunnel(tunnel->session, tunnel);
-    tunnel->session = NULL;
     secret_fini(&tunnel->token);
     loop_deadline_clear(&tunnel->deadline);
     loop_later_cancel(&worker->loop, &tunnel->task);
@@ -126,6 +123,31 @@ static void parts_release(struct tunnel *tunnel)
     buf_fini(&tunnel->clear_in);
     buf_fini(&tunnel->out);
     buf_fini(&tunnel->hello_in);
+    if (tunnel->session != NULL)
+        session_remove_tunnel(tunnel->session, tunnel);
+    else
+        list_remove(&worker->tunnels_alone, &tunnel->session_node);
+    tunnel->session = NULL;
+}
+
+int tunnel_share(struct tunnel *tunnel, struct share *share, struct err *err)
+{
+    struct buf *const bufs[] = {&tunnel->net_in, &tunnel->net_out, &tunnel->clear_in, &tunnel->out,
+                                &tunnel->hello_in};
+    struct pool *before = tunnel->net_in.pool;
+    struct pool *blocks = share_pool(share, SHARE_BLOCKS);
+
+    for (size_t i = 0; i < sizeof bufs / sizeof bufs[0]; i++) {
+        struct err ignored;
+
+        if (buf_move(bufs[i], blocks, err) == 0)
+            continue;
+        while (i-- > 0)
+            ENSURE(buf_move(bufs[i], before, &ignored) == 0);
+        return share_refuse(share, SHARE_BLOCKS, err);
+    }
+    list_remove(&tunnel->worker->tunnels_alone, &tunnel->session_node);
+    return 0;
 }
 
 static void tunnel_close(struct tunnel *tunnel, int is_clean)
@@ -181,7 +203,7 @@ void tunnel_record(const struct tunnel *tunnel, struct record *record)
     };
     if (session != NULL) {
         record->session = session_id(session);
-        record->tenant = span_of(session->tenant, session->tenant_len);
+        record->tenant = span_of(session->tenant->name, session->tenant->name_len);
     }
 }
 
@@ -390,6 +412,7 @@ static void tunnel_run(struct loop_task *task)
 static void tunnel_setup(struct tunnel *tunnel)
 {
     struct worker *worker = tunnel->worker;
+    struct pool *blocks = share_pool(&worker->joining, SHARE_BLOCKS);
 
     tunnel->number = ++worker->next_tunnel;
     tunnel->start_wall_ms = clock_wall_ms();
@@ -397,12 +420,12 @@ static void tunnel_setup(struct tunnel *tunnel)
     tunnel->spoke_ms = worker->loop.now_ms;
     tunnel->task.run = tunnel_run;
     loop_deadline_init(&tunnel->deadline, &worker->loop, deadline_expired, tunnel);
-    buf_init(&tunnel->net_in, &worker->blocks, BUF_SECRET);
-    buf_init(&tunnel->net_out, &worker->blocks, BUF_PLAIN);
-    buf_init(&tunnel->clear_in, &worker->blocks, BUF_SECRET);
-    buf_init(&tunnel->out, &worker->blocks, BUF_PLAIN);
-    buf_init(&tunnel->hello_in, &worker->blocks, BUF_SECRET);
-    arena_init(&tunnel->arena, &worker->arena_blocks, 2 * LIMIT_HEAD);
+    buf_init(&tunnel->net_in, blocks, BUF_SECRET);
+    buf_init(&tunnel->net_out, blocks, BUF_PLAIN);
+    buf_init(&tunnel->clear_in, blocks, BUF_SECRET);
+    buf_init(&tunnel->out, blocks, BUF_PLAIN);
+    buf_init(&tunnel->hello_in, blocks, BUF_SECRET);
+    arena_init(&tunnel->arena, share_pool(&worker->joining, SHARE_HEADS), 2 * LIMIT_HEAD);
     ws_frame_init(&tunnel->ws, WS_SERVER, LIMIT_FRAME);
     chunk_init(&tunnel->chunk);
     h1_init(&tunnel->h1, H1_REQUESTS);
@@ -410,13 +433,33 @@ static void tunnel_setup(struct tunnel *tunnel)
     tunnel_deadline(tunnel, worker->role.config.timeouts.handshake_ms);
 }
 
-void tunnel_open(struct worker *worker, struct listener *listener, int fd)
+/*
+ * Who opens a tunnel and means it has a session within milliseconds: at the limit those who wait
+ * longest go, so that a flood of slow ones keeps nobody out (threat G6).
+ */
+static void room_make(struct worker *worker)
 {
-    struct tunnel *tunnel = pool_take(&worker->tunnel_pool);
+    struct tunnel *oldest = list_first(&worker->tunnels_alone);
     struct err err;
 
+    if (oldest == NULL || (worker->tunnels_alone.count < worker->role.config.limits.joining &&
+                           share_has_last_buffers(&worker->joining)))
+        return;
+    (void)err_set(&err, ERR_LIMIT, "%zu connections have not authenticated (limits.joining)",
+                  worker->tunnels_alone.count);
+    share_say(&worker->joining, SHARE_TUNNELS, err.text);
+    tunnel_abort(oldest, &err);
+}
+
+void tunnel_open(struct worker *worker, struct listener *listener, int fd)
+{
+    struct tunnel *tunnel;
+    struct err err;
+
+    room_make(worker);
+    tunnel = pool_take(share_pool(&worker->share, SHARE_TUNNELS));
     if (tunnel == NULL) {
-        log_warning("connection refused: %zu tunnels are open", worker->tunnels.count);
+        (void)share_refuse(&worker->share, SHARE_TUNNELS, &err);
         (void)close(fd);
         return;
     }
@@ -429,11 +472,12 @@ void tunnel_open(struct worker *worker, struct listener *listener, int fd)
         goto fail;
     }
     list_add_last(&worker->tunnels, &tunnel->node, tunnel);
+    list_add_last(&worker->tunnels_alone, &tunnel->session_node, tunnel);
     tunnel_setup(tunnel);
     tunnel_wake(tunnel);
     return;
 
 fail:
     log_warning("connection refused: %s", err.text);
-    pool_give(&worker->tunnel_pool, tunnel);
+    pool_give(share_pool(&worker->share, SHARE_TUNNELS), tunnel);
 }

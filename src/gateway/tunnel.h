@@ -45,11 +45,11 @@ enum tunnel_state {
 };
 
 struct tunnel {
-    struct worker *worker; /* borrowed */
-    struct list_node node; /* in worker->tunnels */
-    struct list_node session_node;
-    struct session *session; /* borrowed; NULL before AUTH has ended */
-    struct loop_task task;   /* the one place where it runs */
+    struct worker *worker;         /* borrowed */
+    struct list_node node;         /* in worker->tunnels */
+    struct list_node session_node; /* in session->tunnels, or worker->tunnels_alone before */
+    struct session *session;       /* borrowed; NULL before AUTH has ended */
+    struct loop_task task;         /* the one place where it runs */
     struct loop_deadline deadline;
     enum tunnel_state state;
     uint64_t number;
@@ -99,6 +99,9 @@ struct tunnel {
 
 /* Takes fd. */
 void tunnel_open(struct worker *worker, struct listener *listener, int fd);
+
+/* Its buffers are those of this share from now on. -1: that has not enough; nothing has changed. */
+int tunnel_share(struct tunnel *tunnel, struct share *share, struct err *err);
 
 /* Something has changed: the pump runs at the end of this tick. */
 void tunnel_wake(struct tunnel *tunnel);

@@ -109,7 +109,7 @@ static int request_handle(struct tunnel *tunnel, const struct http_request *requ
         return content_answer(tunnel, "application/x-pem-file",
                               span_of_room(tunnel->worker->ca_pem));
     if (tunnel->worker->tunnels.count > tunnel->worker->role.config.limits.tunnels)
-        return err_set(err, ERR_LIMIT, "%zu tunnels are open on this worker",
+        return err_set(err, ERR_LIMIT, "this worker has %zu tunnels (limits.tunnels)",
                        tunnel->worker->tunnels.count - 1);
     if (ws_shake_read(request, &token, tunnel->accept, err) < 0 || auth_ask(tunnel, token, err) < 0)
         return -1;
@@ -166,6 +166,7 @@ int tunnel_auth_step(struct tunnel *tunnel)
     }
     tunnel->is_websocket = 1;
     arena_reset(&tunnel->arena);
+    arena_init(&tunnel->arena, share_pool(&tunnel->session->share, SHARE_HEADS), 2 * LIMIT_HEAD);
     tunnel_enter(tunnel, TUNNEL_HELLO);
     return 1;
 }

@@ -39,9 +39,14 @@ bool tunnel_may_read(struct tunnel *tunnel)
     /* What HTTP/2 has queued goes out only when the windows that open it are read. */
     bool is_h2 = tunnel->inspect != NULL && tunnel->inspect->h2 != NULL;
 
-    return !worker_is_starved(tunnel->worker) ||
-           (is_h2 && worker_has_last_buffers(tunnel->worker)) ||
-           (holds_nothing(tunnel) && worker_has_spare_buffers(tunnel->worker));
+    struct session *session = tunnel->session;
+    struct worker *worker = tunnel->worker;
+    const struct share *share = session == NULL ? &worker->joining : &session->share;
+
+    if (session == NULL ? !worker_is_starved(worker) : !session_is_starved(session))
+        return true;
+    return (is_h2 && share_has_last_buffers(share)) ||
+           (holds_nothing(tunnel) && share_has_spare_buffers(share));
 }
 
 int tunnel_pull(struct tunnel *tunnel, struct err *err)

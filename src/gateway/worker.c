@@ -186,18 +186,6 @@ static void tickets_due(struct loop_deadline *deadline)
     loop_deadline_set(deadline, TLS_TICKET_S * INT64_C(1000));
 }
 
-#define STARVED_MS 100
-
-/*
- * Who may still take a buffer when so much of them is left: above a quarter everybody, above an
- * eighth who reads and holds none, above a sixteenth what waits for a window of HTTP/2
- * (gateway/codec); and the rest is for what was read already and for reading those windows.
- */
-#define LAST_PART 8
-
-/* On the way from one socket to the other: read, decrypted, gathered, sealed. */
-#define BUFFERS_OF_ONE 4
-
 /* Whatever they wait for, they look again. */
 static void tunnels_wake(struct worker *worker)
 {
@@ -212,7 +200,10 @@ static void tunnels_wake(struct worker *worker)
 
 static void starved_over(struct loop_deadline *deadline)
 {
-    tunnels_wake(deadline->owner);
+    struct worker *worker = deadline->owner;
+
+    for (struct list_node *node = worker->tunnels_alone.first; node != NULL; node = node->next)
+        tunnel_wake(node->item);
 }
 
 static void records_flushed(struct audit_link *link, int was_blocked)
@@ -226,31 +217,11 @@ static void records_flushed(struct audit_link *link, int was_blocked)
 
 bool worker_is_starved(struct worker *worker)
 {
-    /* What was read already needs a quarter to get through TLS and out again. */
-    if (worker->blocks.used < worker->blocks.limit - worker->blocks.limit / 4)
+    if (!share_is_starved(&worker->joining))
         return false;
-    if (worker->starved.at_ms == 0) {
-        log_warning("%zu of %zu buffers are in use: reading pauses", worker->blocks.used,
-                    worker->blocks.limit);
-        loop_deadline_set(&worker->starved, STARVED_MS);
-    }
+    if (worker->starved.at_ms == 0)
+        loop_deadline_set(&worker->starved, SESSION_STARVED_MS);
     return true;
-}
-
-static size_t buffers_left(const struct worker *worker)
-{
-    return worker->blocks.limit - worker->blocks.used;
-}
-
-bool worker_has_last_buffers(const struct worker *worker)
-{
-    return buffers_left(worker) >= BUFFERS_OF_ONE;
-}
-
-bool worker_has_spare_buffers(const struct worker *worker)
-{
-    return worker_has_last_buffers(worker) &&
-           buffers_left(worker) >= worker->blocks.limit / LAST_PART;
 }
 
 static int worker_open(struct worker *worker, struct err *err)

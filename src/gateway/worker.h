@@ -9,6 +9,7 @@
 #include "gateway/own_address.h"
 #include "gateway/role.h"
 #include "gateway/session.h"
+#include "gateway/tenant.h"
 #include "gateway/vault_link.h"
 #include "http/h2.h"
 #include "net/resolve.h"
@@ -49,27 +50,24 @@ struct worker {
     struct resolver *resolver;
     struct room ca_pem; /* the CA's certificate, for those who ask */
 
-    struct pool blocks;       /* of LIMIT_BLOCK */
-    struct pool arena_blocks; /* of LIMIT_ARENA_BLOCK */
-    struct pool tunnel_pool;
+    struct share share;   /* all there is */
+    struct share joining; /* of tunnels without a session */
     struct pool inspect_pool;
     struct pool pass_pool;
-    struct pool exchange_pool;
-    struct pool stream_pool;   /* of HTTP/2 streams, both sides */
-    struct pool stream_blocks; /* of LIMIT_STREAM_WINDOW: content of streams that came */
-    struct h2_pools h2_pools;  /* the four that an engine of HTTP/2 takes from */
-    struct pool origin_pool;
     struct pool dial_pool;
+    struct pool tenant_pool;
     struct pool session_pool;
+    struct map tenants;
     struct map sessions;
-    struct list tunnels; /* of struct tunnel */
+    struct list tunnels;       /* of struct tunnel */
+    struct list tunnels_alone; /* those of them without a session, the oldest first */
     size_t idle_origins;
     uint64_t next_tunnel;
 
     struct loop_deadline drain;
     struct loop_deadline keepalive;
     struct loop_deadline tickets; /* new keys for them */
-    struct loop_deadline starved; /* no buffer was left: look again soon */
+    struct loop_deadline starved; /* no buffer was left for tunnels_alone: look again soon */
     int is_draining;
 };
 
@@ -77,20 +75,10 @@ struct worker {
 int worker_main(int argc, char **argv);
 
 /*
- * Whether too few buffers are left for everybody to read on. Who waits is woken again in a while;
- * waiting for a socket instead would only spin.
+ * Whether too few buffers are left for tunnels without a session to read on. Who waits is woken
+ * again in a while; waiting for a socket instead would only spin.
  */
 bool worker_is_starved(struct worker *worker);
-
-/*
- * Whether enough are left for those that hold none to read, and whether enough for one connection
- * to get its bytes through at all.
- */
-bool worker_has_spare_buffers(const struct worker *worker);
-bool worker_has_last_buffers(const struct worker *worker);
-
-/* Tunnels above limits.tunnels that are accepted only to be told 503. */
-#define WORKER_EXCESS 64
 
 /* Called by a tunnel that is gone, and after each record: ends a draining worker when it is idle.
  */

@@ -21,8 +21,7 @@
 #define SIGN_WAIT_MS 1000
 
 /* Items kept for reuse. */
-#define KEEP_BLOCKS 64
-#define KEEP_ITEMS  256
+#define KEEP_ITEMS 256
 
 static int roots_read(struct worker *worker, struct err *err)
 {
@@ -124,40 +123,36 @@ static int listeners_setup(struct worker *worker, struct err *err)
     return 0;
 }
 
-/* What a tunnel has on average at the most: HTTP/2 makes many requests at once. */
-#define EXCHANGES_EACH 4
-
-/* One block of a stream's content for so many of the others. */
-#define BUFFERS_EACH 8
+/* What the configuration counts with (config_memory.c): each is more than its structs. */
+_Static_assert(sizeof(struct tunnel) + sizeof(struct inspect) <= CONFIG_TUNNEL_STRUCTS, "");
+_Static_assert(sizeof(struct tunnel) + sizeof(struct pass) <= CONFIG_TUNNEL_STRUCTS, "");
+_Static_assert(sizeof(struct origin) <= CONFIG_ORIGIN_STRUCTS, "");
+_Static_assert(sizeof(struct exchange) + CONFIG_STREAMS_EACH * sizeof(struct h2_stream) <=
+                   CONFIG_EXCHANGE_STRUCTS,
+               "");
+_Static_assert(sizeof(struct session) + sizeof(struct tenant) <= CONFIG_SESSION_STRUCTS, "");
 
 static int pools_setup(struct worker *worker, struct err *err)
 {
+    static const size_t item_sizes[SHARE_COUNT] = {
+        [SHARE_TUNNELS] = sizeof(struct tunnel),     [SHARE_ORIGINS] = sizeof(struct origin),
+        [SHARE_EXCHANGES] = sizeof(struct exchange), [SHARE_HEADS] = LIMIT_ARENA_BLOCK,
+        [SHARE_STREAMS] = sizeof(struct h2_stream),  [SHARE_BLOCKS] = LIMIT_BLOCK,
+        [SHARE_CONTENTS] = LIMIT_STREAM_WINDOW,
+    };
     const struct config_limits *limits = &worker->role.config.limits;
-    size_t tunnels = limits->tunnels;
     uint8_t seed[16];
 
-    pool_init(&worker->blocks, LIMIT_BLOCK, limits->buffers, KEEP_BLOCKS);
-    pool_init(&worker->arena_blocks, LIMIT_ARENA_BLOCK, 8 * tunnels, KEEP_ITEMS);
-    pool_init(&worker->tunnel_pool, sizeof(struct tunnel), tunnels + WORKER_EXCESS, KEEP_ITEMS);
-    pool_init(&worker->inspect_pool, sizeof(struct inspect), tunnels, KEEP_ITEMS);
-    pool_init(&worker->pass_pool, sizeof(struct pass), tunnels, KEEP_ITEMS);
-    pool_init(&worker->exchange_pool, sizeof(struct exchange), EXCHANGES_EACH * tunnels,
-              KEEP_ITEMS);
-    pool_init(&worker->stream_pool, sizeof(struct h2_stream), 2 * EXCHANGES_EACH * tunnels,
-              KEEP_ITEMS);
-    pool_init(&worker->stream_blocks, LIMIT_STREAM_WINDOW, limits->buffers / BUFFERS_EACH,
-              KEEP_BLOCKS);
-    worker->h2_pools = (struct h2_pools){
-        .streams = &worker->stream_pool,
-        .recv = &worker->stream_blocks,
-        .send = &worker->blocks,
-        .arena = &worker->arena_blocks,
-    };
-    pool_init(&worker->origin_pool, sizeof(struct origin), tunnels + limits->origins_idle,
-              KEEP_ITEMS);
-    pool_init(&worker->dial_pool, origin_dial_size(), tunnels, 16);
+    ENSURE(origin_dial_size() <= CONFIG_DIAL_STRUCTS);
+    share_init_worker(&worker->share, limits, item_sizes);
+    share_init(&worker->joining, SHARE_JOINING, &worker->share, limits, span_of(NULL, 0));
+    pool_init(&worker->inspect_pool, sizeof(struct inspect), limits->tunnels, KEEP_ITEMS);
+    pool_init(&worker->pass_pool, sizeof(struct pass), limits->tunnels, KEEP_ITEMS);
+    pool_init(&worker->dial_pool, origin_dial_size(), limits->tunnels + limits->origins, 16);
+    pool_init(&worker->tenant_pool, sizeof(struct tenant), limits->sessions, 16);
     pool_init(&worker->session_pool, sizeof(struct session), limits->sessions, 16);
-    if (digest_random((struct room){.ptr = seed, .len = sizeof seed}, err) < 0)
+    if (digest_random((struct room){.ptr = seed, .len = sizeof seed}, err) < 0 ||
+        map_init(&worker->tenants, limits->sessions, seed, err) < 0)
         return -1;
     return map_init(&worker->sessions, limits->sessions, seed, err);
 }

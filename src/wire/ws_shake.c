@@ -97,6 +97,7 @@ static int status_fail(const struct http_response *response, struct err *err)
 {
     struct span reason = only_value(&response->fields, "Exeat-Reason");
     enum err_code code = response->status == 401   ? ERR_TOKEN_INVALID
+                         : response->status == 429 ? ERR_SESSION_LIMIT
                          : response->status == 503 ? ERR_DRAINING
                                                    : ERR_GATEWAY;
 

@@ -112,9 +112,9 @@ class Gateway:
         self.command("ca", "init", "-c", self.config_path)
         return self
 
-    def session_create(self, name=None):
+    def session_create(self, name=None, tenant=None):
         path = self.directory / f"token-{name or 'new'}-{os.urandom(4).hex()}"
-        words = ["--id", name] if name else []
+        words = (["--id", name] if name else []) + (["--tenant", tenant] if tenant else [])
         done = self.command("session", "create", "-c", self.config_path, "--token-file", path,
                             *words)
         token = path.read_text().strip()

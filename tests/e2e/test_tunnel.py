@@ -138,7 +138,7 @@ def test_a_post_is_never_sent_again(journey, tunnel):
 
 def test_a_tunnel_too_many_is_told_so_and_the_others_go_on(make_journey):
     """503 with its reason, never a connection closed without a word (threat K2)."""
-    journey = make_journey(more={"workers": 1, "limits": {"tunnels": 4}})
+    journey = make_journey(more={"workers": 1, "limits": {"tunnels": 4, "tunnels_per_tenant": 4}})
     with contextlib.ExitStack() as stack:
         tunnels = [stack.enter_context(Tunnel(journey.gateway.port).open(journey.session))
                    for _ in range(4)]

@@ -57,8 +57,11 @@ static const char full[] =
     "resolver:\n"
     "  servers: [9.9.9.9, \"127.0.0.1:5353\", \"::1\"]\n"
     "  hosts: {Origin.test.: 127.0.0.1, two.test: [127.0.0.2, \"::1\"]}\n"
-    "limits: {tunnels: 100, tunnels_per_session: 50, sessions: 10, origins_idle: 0,\n"
-    "         buffers: 64, memory: 16MiB}\n"
+    "limits: {tunnels: 100, tunnels_per_tenant: 60, tunnels_per_session: 50, joining: 20,\n"
+    "         sessions: 10, exchanges: 200, exchanges_per_tenant: 150,\n"
+    "         exchanges_per_session: 70, origins: 110, origins_per_tenant: 90,\n"
+    "         origins_per_session: 80, origins_idle: 0, buffers: 64, buffers_per_tenant: 40,\n"
+    "         buffers_per_session: 30, h2_memory: 2MiB, memory: 128MiB}\n"
     "timeouts: {handshake: 1s, auth: 2s, hello: 3s, peek: 4s, mint: 5s, inspect_handshake: 6s,\n"
     "           idle: 7m, head: 8s, resolve: 9s, connect: 10s, origin_handshake: 11s,\n"
     "           origin_idle: 12s, forward_idle: 1h, drain: 500ms}\n"
@@ -144,11 +147,18 @@ TEST(limits_and_timeouts_are_typed)
     check_read(full);
     CHECK_INT(config.tls.tickets, 0);
     CHECK_INT(config.limits.tunnels, 100);
-    CHECK_INT(config.limits.tunnels_per_session, 50);
+    CHECK(config.limits.tunnels_per_tenant == 60 && config.limits.tunnels_per_session == 50);
+    CHECK_INT(config.limits.joining, 20);
+    CHECK(config.limits.exchanges == 200 && config.limits.exchanges_per_tenant == 150 &&
+          config.limits.exchanges_per_session == 70);
+    CHECK(config.limits.origins == 110 && config.limits.origins_per_tenant == 90 &&
+          config.limits.origins_per_session == 80);
+    CHECK(config.limits.buffers_per_tenant == 40 && config.limits.buffers_per_session == 30);
+    CHECK_INT(config.limits.h2_memory, 2 << 20);
     CHECK_INT(config.limits.sessions, 10);
     CHECK_INT(config.limits.origins_idle, 0);
     CHECK_INT(config.limits.buffers, 64);
-    CHECK_INT(config.limits.memory, 16 << 20);
+    CHECK_INT(config.limits.memory, 128 << 20);
     CHECK_INT(t->handshake_ms, 1000);
     CHECK_INT(t->auth_ms, 2000);
     CHECK_INT(t->hello_ms, 3000);
@@ -174,7 +184,7 @@ TEST(rules_become_a_policy)
     CHECK_INT(config.policy.generation, config.generation);
     rule = &config.policy.rules[0];
     CHECK_SPAN(rule->name, "datadog");
-    CHECK_INT(rule->line, 24);
+    CHECK_INT(rule->line, 27);
     CHECK_INT(rule->action, RULE_ALLOW);
     CHECK_INT(rule->host_count, 2);
     CHECK_INT(rule->hosts[1].kind, PATTERN_BELOW);
@@ -277,8 +287,8 @@ TEST(what_the_file_does_not_say_has_a_default)
     CHECK_INT(config.limits.sessions, 1000);
     CHECK_INT(config.limits.origins_idle, 1024);
     CHECK_INT(config.limits.buffers, 4096);
-    CHECK_INT(config.limits.memory, 1 << 30);
-    CHECK_INT(config.timeouts.handshake_ms, 10000);
+    CHECK_INT(config.limits.memory, UINT64_C(2) << 30);
+    CHECK_INT(config.timeouts.handshake_ms, 5000);
     CHECK_INT(config.timeouts.auth_ms, 5000);
     CHECK_INT(config.timeouts.idle_ms, 120000);
     CHECK_INT(config.timeouts.forward_ms, 300000);
@@ -296,9 +306,43 @@ TEST(one_root_needs_no_list)
 TEST(the_default_limits_fit_into_the_default_memory)
 {
     check_read(LEAST);
-    CHECK_INT(config_memory_worst(&config),
-              UINT64_C(10000) * 48 * 1024 + UINT64_C(4096) * LIMIT_BLOCK);
     CHECK(config_memory_worst(&config) <= config.limits.memory);
+}
+
+TEST(the_worst_memory_is_the_sum_of_its_parts_I6)
+{
+    struct config_memory_part parts[CONFIG_MEMORY_COUNT];
+    uint64_t sum = 0;
+    uint64_t worst;
+
+    check_read(LEAST "limits: {buffers: 400, h2_memory: 3MiB}\n");
+    config_memory_parts(&config, parts);
+    for (size_t i = 0; i < CONFIG_MEMORY_COUNT; i++) {
+        CHECK(parts[i].words != NULL && parts[i].count > 0 && parts[i].each > 0);
+        sum += parts[i].count * parts[i].each;
+    }
+    worst = config_memory_worst(&config);
+    CHECK_INT(worst, sum);
+    CHECK_INT(parts[CONFIG_MEMORY_BUFFERS].count * parts[CONFIG_MEMORY_BUFFERS].each,
+              400 * LIMIT_BLOCK);
+    CHECK_INT(parts[CONFIG_MEMORY_CONTENTS].count * parts[CONFIG_MEMORY_CONTENTS].each,
+              100 * LIMIT_STREAM_WINDOW);
+    config_fini(&config);
+    check_read(LEAST "limits: {buffers: 400, h2_memory: 4MiB}\n");
+    CHECK_INT(config_memory_worst(&config), worst + (1 << 20));
+}
+
+TEST(a_tenant_gets_half_and_a_session_an_eighth_K2)
+{
+    check_read(LEAST "limits: {tunnels: 31, exchanges: 1, origins: 20, buffers: 2000}\n");
+    CHECK_INT(config.limits.tunnels_per_tenant, 15);
+    CHECK_INT(config.limits.exchanges_per_tenant, 1);
+    CHECK_INT(config.limits.origins_per_tenant, 10);
+    CHECK_INT(config.limits.buffers_per_tenant, 1000);
+    CHECK_INT(config.limits.buffers_per_session, 250);
+    config_fini(&config);
+    check_read(LEAST "limits: {buffers: 200}\n");
+    CHECK(config.limits.buffers_per_tenant == 128 && config.limits.buffers_per_session == 128);
 }
 
 /* sha256sum: the same bytes are the same generation in every process, other bytes another. */
@@ -441,6 +485,8 @@ int main(void)
         TEST_OF(what_the_file_does_not_say_has_a_default),
         TEST_OF(one_root_needs_no_list),
         TEST_OF(the_default_limits_fit_into_the_default_memory),
+        TEST_OF(the_worst_memory_is_the_sum_of_its_parts_I6),
+        TEST_OF(a_tenant_gets_half_and_a_session_an_eighth_K2),
         TEST_OF(the_generation_is_of_the_bytes),
         TEST_OF(warnings_say_what_is_surely_not_meant),
         TEST_OF(a_tunnel_is_carried_as_the_first_rule_says_and_others_are_warned_about),

@@ -167,23 +167,20 @@ TEST(numbers_durations_and_sizes_have_units_and_bounds)
     CHECK_ALL(cases);
 }
 
-static void check_memory(const char *yaml, const char *place, uint64_t tunnels, unsigned memory)
-{
-    uint64_t worst = tunnels * CONFIG_TUNNEL_COST + UINT64_C(4096) * LIMIT_BLOCK;
-    char expected[CONFIG_LINE_MAX];
-
-    (void)snprintf(expected, sizeof expected,
-                   "c.yaml:%s: a worker can take %u MiB (%u tunnels of 48 KiB, 4096 buffers of %d "
-                   "KiB), expected at most limits.memory, which is %u MiB",
-                   place, (unsigned)((worst + (1 << 20) - 1) >> 20), (unsigned)tunnels,
-                   LIMIT_BLOCK / 1024, memory);
-    check_wrong(&(struct wrong){yaml, expected});
-}
-
 TEST(limits_above_the_memory_are_refused_I6)
 {
-    check_memory(LEAST "limits: {tunnels: 20000}\n", "4:9", 20000, 1024);
-    check_memory(LEAST "limits: {memory: 512MiB}\n", "4:18", 10000, 512);
+    static const struct wrong cases[] = {
+        {LEAST "limits: {memory: 512MiB}\n",
+         "c.yaml:4:18: a worker can take 1873 MiB (tunnels 394, origins 313, exchanges 352, "
+         "buffers 328, buffers of HTTP/2 streams 256, h2_memory 128, sessions 8, leaf "
+         "certificates 32, the program 64), expected at most limits.memory, which is 512 MiB"},
+        {LEAST "limits: {tunnels: 20000}\n",
+         "c.yaml:4:9: a worker can take 2264 MiB (tunnels 784, origins 313, exchanges 352, "
+         "buffers 328, buffers of HTTP/2 streams 256, h2_memory 128, sessions 8, leaf certificates "
+         "32, the program 64), expected at most limits.memory, which is 2048 MiB"},
+    };
+
+    CHECK_ALL(cases);
 }
 
 TEST(texts_are_checked)
