@@ -362,6 +362,7 @@ static void peer_gone(struct tunnel *tunnel)
 
 static int pump_round(struct tunnel *tunnel)
 {
+    enum tunnel_state before = tunnel->state;
     struct err err;
     int pulled = tunnel_pull(tunnel, &err);
     int stepped = pulled < 0 ? 0 : tunnel_step(tunnel, &err);
@@ -385,7 +386,8 @@ static int pump_round(struct tunnel *tunnel)
         tunnel_abort(tunnel, &err);
         return 0;
     }
-    return pulled > 0 || stepped > 0 || pushed > 0;
+    /* A new state may have work that no byte brings: a tunnel that only has to end. */
+    return pulled > 0 || stepped > 0 || pushed > 0 || tunnel->state != before;
 }
 
 static void tunnel_run(struct loop_task *task)

@@ -411,6 +411,15 @@ def test_short_tunnels_leave_nothing(arena):
     assert settled()[1] < memory * 1.02 + 256 * 1024
 
 
+def test_connections_that_come_and_go_without_a_word_are_given_back_at_once(arena):
+    """Threat K5: each was kept until the deadline of its request, 10 s later."""
+    worker = arena.worker
+    before = len(os.listdir(f"/proc/{worker}/fd"))
+    for _ in range(50):
+        socket.create_connection(("127.0.0.1", arena.gateway.port)).close()
+    wait_until(lambda: len(os.listdir(f"/proc/{worker}/fd")) <= before, "the descriptors", 3)
+
+
 # ---- I9: ends ----
 
 def test_a_client_that_has_ended_still_reads_its_answer(arena, session):
