@@ -101,6 +101,9 @@ struct config_timeouts {
     int64_t origin_handshake_ms;  /* origin SHAKE */
     int64_t origin_idle_ms;       /* origin IDLE */
     int64_t forward_ms;           /* exchange FORWARD and PASS, while nothing moves */
+    int64_t body_window_ms;       /* in which a request's content is measured */
+    uint64_t body_rate;           /* bytes of it that have to come each second; 0: any */
+    int64_t stall_ms;             /* exchange FORWARD, while the client takes nothing */
     int64_t drain_ms;             /* after SIGTERM or a new configuration */
 };
 

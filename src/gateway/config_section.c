@@ -32,6 +32,9 @@ void config_set_defaults(struct config *config)
         .origin_handshake_ms = 10000,
         .origin_idle_ms = 30000,
         .forward_ms = 300000,
+        .body_window_ms = 60000,
+        .body_rate = 1024,
+        .stall_ms = 60000,
         .drain_ms = 30000,
     };
 }
@@ -176,6 +179,13 @@ int config_read_timeouts(struct config_reader *reader, const struct config_node 
         TIMEOUT("origin_handshake", origin_handshake_ms),
         TIMEOUT("origin_idle", origin_idle_ms),
         TIMEOUT("forward_idle", forward_ms),
+        TIMEOUT("body_window", body_window_ms),
+        {.name = "body_rate",
+         .read = config_read_size,
+         .offset = offsetof(struct config_timeouts, body_rate),
+         .low = 0,
+         .high = UINT64_C(1) << 30},
+        TIMEOUT("stall", stall_ms),
         TIMEOUT("drain", drain_ms),
     };
     static const struct config_fields fields = CONFIG_FIELDS(table, "timeouts");

@@ -39,13 +39,19 @@ void exchange_touch(struct exchange *exchange)
 #undef EXCHANGE_DEADLINE
     };
 
-    loop_deadline_set(&exchange->deadline, deadlines[exchange->state]);
+    int64_t in_ms = deadlines[exchange->state];
+
+    if (exchange->state == EXCHANGE_FORWARD)
+        in_ms = exchange_pace_moved(exchange);
+    loop_deadline_set(&exchange->deadline, in_ms);
 }
 
 void exchange_enter(struct exchange *exchange, enum exchange_state next)
 {
     ENSURE(state_next[exchange->state] & 1u << next);
     exchange->state = next;
+    if (next == EXCHANGE_FORWARD)
+        exchange_pace_begin(exchange);
     exchange_touch(exchange);
 }
 
@@ -402,6 +408,7 @@ static void deadline_expired(struct loop_deadline *deadline)
     struct exchange *exchange = deadline->owner;
     struct tunnel *tunnel = exchange->inspect->tunnel;
     struct err err;
+    int64_t in_ms;
 
     exchange_wake(exchange);
     switch (exchange->state) {
@@ -415,8 +422,13 @@ static void deadline_expired(struct loop_deadline *deadline)
     case EXCHANGE_SECRET:
         (void)err_set(&err, ERR_CREDENTIAL, "the vault did not answer in time");
         break;
-    case EXCHANGE_ORIGIN:
     case EXCHANGE_FORWARD:
+        in_ms = exchange_pace_check(exchange, &err);
+        if (in_ms < 0)
+            break;
+        loop_deadline_set(deadline, in_ms);
+        return;
+    case EXCHANGE_ORIGIN:
     case EXCHANGE_UPGRADED:
         (void)err_set(&err, ERR_TIMEOUT, "%s: nothing moved for too long", tunnel->host.name);
         break;

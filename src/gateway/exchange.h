@@ -3,6 +3,7 @@
 #define EXEAT_GATEWAY_EXCHANGE_H
 
 #include "gateway/codec.h"
+#include "gateway/exchange_pace.h"
 #include "gateway/origin.h"
 #include "gateway/session.h"
 #include "http/target.h"
@@ -21,7 +22,8 @@ struct record;
     X(SECRET, timeouts->auth_ms, "the vault has given every credential")                           \
     X(ORIGIN, timeouts->resolve_ms + timeouts->connect_ms + timeouts->origin_handshake_ms + 1000,  \
       "the origin is connected and verified")                                                      \
-    X(FORWARD, timeouts->forward_ms, "both messages are complete; moves with every byte")          \
+    X(FORWARD, timeouts->forward_ms,                                                               \
+      "both messages are complete; moves with every byte; exchange_pace.c has two more deadlines") \
     X(UPGRADED, timeouts->forward_ms, "either side has ended; moves with every byte")              \
     X(DONE, timeouts->idle_ms, "the client connection ends, or the stream is freed")
 
@@ -79,6 +81,7 @@ struct exchange {
     int64_t start_ms;
     uint64_t bytes_in;
     uint64_t bytes_out;
+    struct exchange_pace pace; /* of FORWARD */
     int status;
     char address[64];
 };

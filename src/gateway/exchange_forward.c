@@ -248,6 +248,7 @@ int exchange_forward(struct exchange *exchange)
         forward_fail(exchange, &err);
         return 1;
     }
+    exchange_pace_look(exchange);
     if (moved > 0)
         exchange_touch(exchange);
     if (exchange->is_upgraded) {

@@ -86,7 +86,7 @@ void inspect_http_expired(struct inspect *inspect)
 {
     if (inspect->closing)
         tunnel_finish(inspect->tunnel); /* the client does not take what is left */
-    else if (inspect->h2 != NULL)
+    else if (inspect->h2 != NULL && !h2_is_closing(inspect->h2))
         h2_shutdown(inspect->h2); /* it closes when that is written */
     else
         inspect->closing = 1;

@@ -64,7 +64,8 @@ static const char full[] =
     "         buffers_per_session: 30, h2_memory: 2MiB, memory: 128MiB}\n"
     "timeouts: {handshake: 1s, auth: 2s, hello: 3s, peek: 4s, mint: 5s, inspect_handshake: 6s,\n"
     "           idle: 7m, head: 8s, resolve: 9s, connect: 10s, origin_handshake: 11s,\n"
-    "           origin_idle: 12s, forward_idle: 1h, drain: 500ms}\n"
+    "           origin_idle: 12s, forward_idle: 1h, body_window: 3m, body_rate: 2KiB, stall: 9s, "
+    "drain: 500ms}\n"
     "log: debug\n"
     "rules:\n"
     "  - name: datadog\n"
@@ -162,9 +163,7 @@ TEST(limits_and_timeouts_are_typed)
     CHECK_INT(t->handshake_ms, 1000);
     CHECK_INT(t->auth_ms, 2000);
     CHECK_INT(t->hello_ms, 3000);
-    CHECK_INT(t->peek_ms, 4000);
-    CHECK_INT(t->mint_ms, 5000);
-    CHECK_INT(t->inspect_handshake_ms, 6000);
+    CHECK(t->peek_ms == 4000 && t->mint_ms == 5000 && t->inspect_handshake_ms == 6000);
     CHECK_INT(t->idle_ms, 420000);
     CHECK_INT(t->head_ms, 8000);
     CHECK_INT(t->resolve_ms, 9000);
@@ -172,6 +171,7 @@ TEST(limits_and_timeouts_are_typed)
     CHECK_INT(t->origin_handshake_ms, 11000);
     CHECK_INT(t->origin_idle_ms, 12000);
     CHECK_INT(t->forward_ms, 3600000);
+    CHECK(t->body_window_ms == 180000 && t->body_rate == 2048 && t->stall_ms == 9000);
     CHECK_INT(t->drain_ms, 500);
 }
 
