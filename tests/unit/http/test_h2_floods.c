@@ -453,7 +453,7 @@ TEST(h2_engines_share_a_quota_of_memory_I6)
     CHECK(count >= 4 && count < 8);
     CHECK_INT(pair_err.code, ERR_LIMIT);
     CHECK_STR(pair_err.text, "no memory left for one more HTTP/2 connection");
-    each = all.used / count;
+    each = count > 0 ? all.used / count : 0;
     CHECK(each > sizeof(void *) && each <= H2_MEMORY_LEAST);
     CHECK(all.limit - all.used < H2_MEMORY_LEAST);
     for (size_t i = 0; i < count; i++)
