@@ -61,6 +61,14 @@ static int h1_read(struct codec *codec, size_t room, struct codec_event *event, 
     return 1;
 }
 
+/* Some of `bytes`, which stay where they are until codec_read_done(). */
+static int data_read(struct codec *codec, struct span bytes, size_t room, struct codec_event *event)
+{
+    codec->held = num_min(bytes.len, room);
+    *event = (struct codec_event){.type = CODEC_DATA, .data = span_first(bytes, codec->held)};
+    return codec->held > 0;
+}
+
 static int raw_read(struct codec *codec, size_t room, struct codec_event *event)
 {
     struct span bytes = buf_span(codec->in);
@@ -70,11 +78,7 @@ static int raw_read(struct codec *codec, size_t room, struct codec_event *event)
         *event = (struct codec_event){.type = CODEC_END};
         return 1;
     }
-    codec->held = num_min(bytes.len, room);
-    if (codec->held == 0)
-        return 0;
-    *event = (struct codec_event){.type = CODEC_DATA, .data = span_first(bytes, codec->held)};
-    return 1;
+    return data_read(codec, bytes, room, event);
 }
 
 static int reset_error(const struct codec *codec, struct err *err)
@@ -116,11 +120,7 @@ static int h2_read(struct codec *codec, size_t room, struct codec_event *event, 
         *event = (struct codec_event){.type = CODEC_END, .trailers = &stream->trailers};
         return 1;
     }
-    codec->held = num_min(bytes.len, room);
-    if (codec->held == 0)
-        return 0;
-    *event = (struct codec_event){.type = CODEC_DATA, .data = span_first(bytes, codec->held)};
-    return 1;
+    return data_read(codec, bytes, room, event);
 }
 
 int codec_read(struct codec *codec, size_t room, struct codec_event *event, struct err *err)

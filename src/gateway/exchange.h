@@ -72,7 +72,7 @@ struct exchange {
     int response_done;
     int must_close; /* the client connection, after this exchange */
     enum exchange_upgrade upgrade;
-    char accept[29]; /* what the origin's Sec-WebSocket-Accept must be, for UPGRADE_H2 */
+    char accept[29]; /* what the origin's Sec-WebSocket-Accept must be, or empty */
     int is_upgraded; /* no HTTP any more */
 
     int is_recorded;

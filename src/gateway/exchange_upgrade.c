@@ -98,12 +98,25 @@ static int upgrade_add(struct http_fields *fields, struct span protocol, struct 
     return http_fields_add(fields, span_text("Upgrade"), protocol, err);
 }
 
+/* What the origin must answer to the client's own key, if it is one for WebSocket. */
+static void accept_note(struct exchange *exchange)
+{
+    const struct http_field *key =
+        http_fields_find(&exchange->request->fields, span_text("sec-websocket-key"), NULL);
+
+    exchange->accept[0] = '\0';
+    if (key != NULL &&
+        span_equal_nocase(protocol_of(&exchange->request->fields), span_text("websocket")))
+        ws_shake_accept(key->value, exchange->accept);
+}
+
 int exchange_upgrade_ask(struct exchange *exchange, struct http_fields *fields, struct err *err)
 {
     switch (exchange->upgrade) {
     case UPGRADE_NONE:
         break;
     case UPGRADE_H1:
+        accept_note(exchange);
         return upgrade_add(fields, protocol_of(&exchange->request->fields), err);
     case UPGRADE_H2:
         if (key_add(exchange, fields, err) < 0)
@@ -126,7 +139,7 @@ int exchange_upgrade_check(const struct exchange *exchange, const struct http_re
     if (!span_equal_nocase(protocol_of(&response->fields), protocol))
         return err_set(err, ERR_ORIGIN_SYNTAX, "the origin's 101 is not one for %.*s",
                        (int)protocol.len, (const char *)protocol.ptr);
-    if (exchange->upgrade == UPGRADE_H1)
+    if (exchange->accept[0] == '\0')
         return 0;
     accept = http_fields_find(&response->fields, span_text("sec-websocket-accept"), NULL);
     if (accept == NULL || !span_equal(accept->value, span_text(exchange->accept)))

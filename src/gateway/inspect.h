@@ -40,9 +40,8 @@ struct inspect {
     struct tls tls;
     struct seal seal;
     struct buf plain_in;
-    int is_plain;      /* no TLS: the payload is HTTP */
-    struct h2 *h2;     /* owned; NULL: HTTP/1 */
-    int64_t ticked_ms; /* of h2 */
+    int is_plain;  /* no TLS: the payload is HTTP */
+    struct h2 *h2; /* owned; NULL: HTTP/1 */
     struct list
         exchanges;     /* of struct exchange, owned: one over HTTP/1, one a stream over HTTP/2 */
     struct list ready; /* of struct exchange: to be stepped */

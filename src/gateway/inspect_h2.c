@@ -9,9 +9,6 @@
 #include "gateway/worker.h"
 #include "os/log.h"
 
-#define TICK_MS       1000
-#define TICKS_AT_MOST 8
-
 int inspect_h2_begin(struct inspect *inspect, struct err *err)
 {
     struct worker *worker = inspect->tunnel->worker;
@@ -28,23 +25,9 @@ int inspect_h2_begin(struct inspect *inspect, struct err *err)
     inspect->h2 = h2_new(&options, err);
     if (inspect->h2 == NULL)
         return err->code == ERR_LIMIT ? share_refuse_h2(share, err) : -1;
-    inspect->ticked_ms = worker->loop.now_ms;
     if (worker->is_draining)
         h2_shutdown(inspect->h2);
     return 0;
-}
-
-/* Budgets of the engine grow with time; nobody needs a timer for that. */
-static void ticks_make(struct inspect *inspect)
-{
-    int64_t now = inspect->tunnel->worker->loop.now_ms;
-
-    for (int i = 0; i < TICKS_AT_MOST && now - inspect->ticked_ms >= TICK_MS; i++) {
-        inspect->ticked_ms += TICK_MS;
-        h2_tick(inspect->h2);
-    }
-    if (now - inspect->ticked_ms >= TICK_MS)
-        inspect->ticked_ms = now;
 }
 
 /* There is no exchange to be had for it: the answer says which limit that was. */
@@ -101,7 +84,7 @@ int inspect_h2_take(struct inspect *inspect, struct err *err)
     struct h2_stream *stream;
     int moved = 0;
 
-    ticks_make(inspect);
+    h2_tick_until(inspect->h2, inspect->tunnel->worker->loop.now_ms);
     if (!buf_is_empty(in)) {
         struct err bad;
 

@@ -84,7 +84,6 @@ struct origin {
     struct h1 h1;
     struct h2 *h2;         /* owned; NULL: HTTP/1 */
     struct loop_task task; /* of h2: the one place where it runs */
-    int64_t ticked_ms;     /* of h2 */
     struct loop_deadline deadline;
     unsigned uses; /* exchanges begun on it */
     int saw_bytes; /* of the response of this exchange */

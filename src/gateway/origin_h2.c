@@ -11,8 +11,6 @@
 
 /* Rounds of one run before others get their turn. */
 #define ORIGIN_ROUNDS 16
-#define TICK_MS       1000
-#define TICKS_AT_MOST 8
 
 static void task_run(struct loop_task *task)
 {
@@ -21,7 +19,6 @@ static void task_run(struct loop_task *task)
 
 int origin_h2_start(struct origin *origin, struct err *err)
 {
-    struct worker *worker = origin->worker;
     struct share *share = &origin->session->share;
     const struct h2_options options = {
         .role = H2_CLIENT,
@@ -34,7 +31,6 @@ int origin_h2_start(struct origin *origin, struct err *err)
     origin->h2 = h2_new(&options, err);
     if (origin->h2 == NULL)
         return err->code == ERR_LIMIT ? share_refuse_h2(share, err) : -1;
-    origin->ticked_ms = worker->loop.now_ms;
     /* Whoever waited for it is its first user. */
     list_add_last(&origin->users, &origin->user->node, origin->user);
     origin->user = NULL;
@@ -46,19 +42,6 @@ void origin_wake(struct origin *origin)
 {
     if (origin->h2 != NULL)
         loop_later(&origin->worker->loop, &origin->task, task_run, origin);
-}
-
-/* Budgets of the engine grow with time; nobody needs a timer for that. */
-static void ticks_make(struct origin *origin)
-{
-    int64_t now = origin->worker->loop.now_ms;
-
-    for (int i = 0; i < TICKS_AT_MOST && now - origin->ticked_ms >= TICK_MS; i++) {
-        origin->ticked_ms += TICK_MS;
-        h2_tick(origin->h2);
-    }
-    if (now - origin->ticked_ms >= TICK_MS)
-        origin->ticked_ms = now;
 }
 
 static void news_tell(struct origin *origin)
@@ -125,7 +108,7 @@ void origin_h2_run(struct origin *origin)
     struct err err;
     int moved = 1;
 
-    ticks_make(origin);
+    h2_tick_until(origin->h2, origin->worker->loop.now_ms);
     for (int round = 0; moved > 0; round++) {
         if (round == ORIGIN_ROUNDS) {
             origin_wake(origin);

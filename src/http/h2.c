@@ -11,6 +11,9 @@
 #define BACKUP_ACKS     1000
 #define SETTINGS_MAX    32 /* entries in one frame */
 
+#define TICK_MS       1000
+#define TICKS_AT_MOST 16 /* give back more than there is to give */
+
 enum err_code h2_syntax(const struct h2 *h2)
 {
     return h2->options.role == H2_SERVER ? ERR_SYNTAX : ERR_ORIGIN_SYNTAX;
@@ -273,6 +276,16 @@ void h2_ping(struct h2 *h2)
 void h2_tick(struct h2 *h2)
 {
     h2_budget_tick(&h2->budget);
+}
+
+void h2_tick_until(struct h2 *h2, int64_t now_ms)
+{
+    if (h2->ticked_ms == 0 || now_ms - h2->ticked_ms > TICKS_AT_MOST * TICK_MS)
+        h2->ticked_ms = now_ms - (h2->ticked_ms == 0 ? 0 : TICKS_AT_MOST * TICK_MS);
+    while (now_ms - h2->ticked_ms >= TICK_MS) {
+        h2->ticked_ms += TICK_MS;
+        h2_tick(h2);
+    }
 }
 
 size_t h2_stream_count(const struct h2 *h2)

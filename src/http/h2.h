@@ -223,6 +223,9 @@ void h2_ping(struct h2 *h2);
  */
 void h2_tick(struct h2 *h2);
 
+/* As many ticks as seconds have passed since the last; for who has a clock, in ms, but no timer. */
+void h2_tick_until(struct h2 *h2, int64_t now_ms);
+
 /* Streams the user has not released. */
 size_t h2_stream_count(const struct h2 *h2);
 

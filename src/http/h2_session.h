@@ -102,6 +102,7 @@ struct h2 {
     nghttp2_session *session; /* owned */
     struct h2_memory memory;
     struct h2_budget budget;
+    int64_t ticked_ms;   /* of h2_tick_until(); 0: never */
     struct list streams; /* owned: all that are held or that nghttp2 knows */
     struct list ready;   /* those with news */
     size_t held;         /* by the user */

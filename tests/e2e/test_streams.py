@@ -171,3 +171,16 @@ def test_streams_that_wait_for_windows_go_on_when_buffers_are_short(make_journey
             assert frame is not None and frame.kind not in (RST_STREAM, GOAWAY), frame
             take(frame)
     assert set(got.values()) == {size}
+
+
+@pytest.mark.parametrize("accept", ["", "Sec-WebSocket-Accept: c3BvaWxlZCBhbnN3ZXIgb2YgYSBwZWVy\r\n"])
+def test_a_101_without_the_right_accept_opens_no_websocket(arena, session, accept):
+    """Threat I6: whoever answers so has not read the handshake."""
+    arena.raw.play(HEAD, b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n"
+                   b"Upgrade: websocket\r\n" + accept.encode() + b"\r\n", REST)
+    with arena.tls(session) as tls:
+        answer = tls.request("GET", "/", arena.target,
+                             fields=["Connection: Upgrade", "Upgrade: websocket",
+                                     "Sec-WebSocket-Version: 13",
+                                     "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="])
+    assert (answer.status, answer.reason) == (502, "origin_bad_response")
