@@ -65,6 +65,7 @@ struct config_limits {
     uint64_t origins;
     uint64_t origins_per_tenant;
     uint64_t origins_per_session;
+    uint64_t origins_per_host; /* of one session, to one host and port */
     uint64_t origins_idle;
     uint64_t buffers; /* blocks of LIMIT_BLOCK bytes */
     uint64_t buffers_per_tenant;

@@ -304,10 +304,15 @@ static bool lacks_buffers(const struct exchange *exchange)
 static int origin_step(struct exchange *exchange)
 {
     struct err err;
+    int waited = exchange_origin_wait(exchange, &err);
     int have;
 
+    if (waited < 0) {
+        exchange_fail(exchange, &err);
+        return 1;
+    }
     if (!exchange->origin_done)
-        return 0;
+        return waited;
     if (exchange->origin_err.code != ERR_OK) {
         err = exchange->origin_err;
         exchange_fail(exchange, &err);
@@ -429,6 +434,13 @@ static void deadline_expired(struct loop_deadline *deadline)
         loop_deadline_set(deadline, in_ms);
         return;
     case EXCHANGE_ORIGIN:
+        if (exchange->wait.session != NULL) {
+            (void)err_set(&err, ERR_SESSION_LIMIT,
+                          "all connections to %s are in use (limits.origins_per_host)",
+                          tunnel->host.name);
+            break;
+        }
+        /* fall through */
     case EXCHANGE_UPGRADED:
         (void)err_set(&err, ERR_TIMEOUT, "%s: nothing moved for too long", tunnel->host.name);
         break;

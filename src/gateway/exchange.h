@@ -4,7 +4,7 @@
 
 #include "gateway/codec.h"
 #include "gateway/exchange_pace.h"
-#include "gateway/origin.h"
+#include "gateway/origin_wait.h"
 #include "gateway/session.h"
 #include "http/target.h"
 #include "policy/decide.h"
@@ -59,8 +59,9 @@ struct exchange {
     struct credential_query credentials[EXCHANGE_INJECTIONS];
 
     struct origin_user user;
-    struct origin *origin; /* owned (HTTP/1) or used (HTTP/2) from ORIGIN on; NULL: gone */
-    struct codec server;   /* of the origin, in FORWARD and UPGRADED */
+    struct origin_wait wait; /* for a connection, in ORIGIN */
+    struct origin *origin;   /* owned (HTTP/1) or used (HTTP/2) from ORIGIN on; NULL: gone */
+    struct codec server;     /* of the origin, in FORWARD and UPGRADED */
     int origin_done;
     struct err origin_err;
     int has_retried;
@@ -132,6 +133,9 @@ void exchange_fail(struct exchange *exchange, const struct err *err);
 /* exchange_origin.c: who is told of the origin; a connection is taken or begun; begun anew. */
 void exchange_origin_init(struct exchange *exchange);
 int exchange_origin_start(struct exchange *exchange, struct err *err);
+
+/* Its turn in the queue for one may have come: 1 it has, 0 it waits or did not have to, -1 *err. */
+int exchange_origin_wait(struct exchange *exchange, struct err *err);
 int exchange_retry(struct exchange *exchange, struct err *err);
 
 /* Is the request one that policy allows in this tunnel? exchange_check.c */

@@ -256,6 +256,10 @@ int exchange_forward(struct exchange *exchange)
             codec_turn_raw(&exchange->client);
         codec_turn_raw(&exchange->server);
         exchange_enter(exchange, EXCHANGE_UPGRADED);
+        if (exchange->origin != NULL && exchange->origin->h2 == NULL) {
+            exchange->origin->has_switched = 1;
+            origin_wait_wake(exchange->origin);
+        }
         return 1;
     }
     if (exchange->response_done) {

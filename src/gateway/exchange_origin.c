@@ -32,8 +32,14 @@ static void origin_lost(struct origin_user *user, const struct err *err)
     exchange_wake(exchange);
 }
 
+static void turn_came(struct origin_wait *wait)
+{
+    exchange_wake(wait->owner);
+}
+
 void exchange_origin_init(struct exchange *exchange)
 {
+    exchange->wait = (struct origin_wait){.on_turn = turn_came, .owner = exchange};
     exchange->user = (struct origin_user){
         .on_open = origin_opened,
         .on_ready = origin_ready,
@@ -47,6 +53,7 @@ void exchange_leave(struct exchange *exchange, enum origin_fate fate)
     struct origin *origin = exchange->origin;
 
     codec_fini(&exchange->server);
+    origin_wait_cancel(&exchange->wait);
     exchange->origin = NULL;
     if (origin == NULL)
         return;
@@ -65,6 +72,7 @@ static struct origin_target origin_target_of(const struct exchange *exchange)
         .port = tunnel->port,
         .scheme = exchange->scheme,
         .version = exchange->upgrade == UPGRADE_NONE ? ORIGIN_ANY_VERSION : ORIGIN_ONLY_H1,
+        .is_fresh = exchange->has_retried,
     };
 }
 
@@ -74,16 +82,31 @@ int exchange_origin_start(struct exchange *exchange, struct err *err)
     const struct origin_target target = origin_target_of(exchange);
 
     exchange->origin_done = 0;
-    if (!exchange->has_retried) {
-        exchange->origin = origin_take(session, &target, &exchange->user);
-        if (exchange->origin != NULL) {
-            exchange->origin_done = 1;
-            err_clear(&exchange->origin_err);
-            return 0;
-        }
+    switch (
+        origin_ask(session, &target, &exchange->user, &exchange->wait, &exchange->origin, err)) {
+    case ORIGIN_TAKEN:
+        exchange->origin_done = 1;
+        err_clear(&exchange->origin_err);
+        return 0;
+    case ORIGIN_OPENS:
+    case ORIGIN_WAITS_ITS_TURN:
+        return 0;
+    case ORIGIN_REFUSED:
+        break;
     }
-    exchange->origin = origin_open(session, &target, &exchange->user, err);
-    return exchange->origin == NULL ? -1 : 0;
+    return -1;
+}
+
+int exchange_origin_wait(struct exchange *exchange, struct err *err)
+{
+    if (exchange->wait.session == NULL)
+        return 0;
+    if (exchange_origin_start(exchange, err) < 0)
+        return -1;
+    if (exchange->wait.session != NULL)
+        return 0;
+    exchange_touch(exchange); /* its time begins now */
+    return 1;
 }
 
 int exchange_retry(struct exchange *exchange, struct err *err)

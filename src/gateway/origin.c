@@ -8,6 +8,7 @@
 #include "gateway/origin.h"
 
 #include "gateway/origin_dial.h"
+#include "gateway/origin_wait.h"
 #include "gateway/session.h"
 #include "gateway/worker.h"
 #include "os/clock.h"
@@ -101,6 +102,7 @@ void origin_close(struct origin *origin)
     else if (origin->state == ORIGIN_IDLE)
         list_remove(&origin->session->idle_origins, &origin->node);
     list_remove(&origin->session->origins, &origin->session_node);
+    origin_wait_wake(origin);
     origin_enter(origin, ORIGIN_CLOSED);
     origin->user = NULL;
     while (origin->users.count > 0)
@@ -258,6 +260,8 @@ static void open_done(struct origin *origin)
     user->on_open(user, origin, NULL);
     if (origin->h2 != NULL)
         origin_wake(origin); /* its preface */
+    if (origin->h2 != NULL)
+        origin_wait_wake(origin); /* it has room for many */
 }
 
 static void shake_step(struct origin *origin)

@@ -46,6 +46,7 @@ struct origin_target {
     uint16_t port;
     enum rule_scheme scheme;
     enum origin_version version;
+    int is_fresh; /* no connection that was used before */
 };
 
 /* Who waits for the connection or uses it: one while it is made and over HTTP/1, many over HTTP/2.
@@ -85,8 +86,9 @@ struct origin {
     struct h2 *h2;         /* owned; NULL: HTTP/1 */
     struct loop_task task; /* of h2: the one place where it runs */
     struct loop_deadline deadline;
-    unsigned uses; /* exchanges begun on it */
-    int saw_bytes; /* of the response of this exchange */
+    unsigned uses;    /* exchanges begun on it */
+    int has_switched; /* to another protocol: it will not be given back */
+    int saw_bytes;    /* of the response of this exchange */
 };
 
 /*

@@ -4,7 +4,7 @@
  * last used first; those of HTTP/2 are in shared_origins from their start to their end, for they
  * can be used while they are in use. Sessions never share one.
  */
-#include "gateway/origin.h"
+#include "gateway/origin_wait.h"
 #include "gateway/session.h"
 #include "gateway/worker.h"
 
@@ -102,12 +102,14 @@ static void h1_leave(struct origin *origin, enum origin_fate fate)
     origin->worker->idle_origins++;
     origin_enter(origin, ORIGIN_IDLE);
     origin_want(origin, ORIGIN_READS);
+    origin_wait_wake(origin);
 }
 
 static void h2_leave(struct origin *origin, struct origin_user *user)
 {
     list_remove(&origin->users, &user->node);
     origin_wake(origin); /* the end of its stream may have to be told */
+    origin_wait_wake(origin);
     if (origin->users.count > 0)
         return;
     if (!may_wait(origin)) {

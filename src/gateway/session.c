@@ -24,7 +24,7 @@ static void session_free(struct session *session)
         .type = MESSAGE_LEFT, .a = session_id(session), .number = session->auth_count};
     struct err err;
 
-    ENSURE(session->tunnels.count == 0);
+    ENSURE(session->tunnels.count == 0 && session->waits.count == 0);
     while (session->origins.count > 0)
         origin_close(list_first(&session->origins));
     origin_resume_forget(&worker->resume, session_id(session));

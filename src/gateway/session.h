@@ -44,6 +44,7 @@ struct session {
     struct list idle_origins;       /* of struct origin with HTTP/1, last used first */
     struct list shared_origins;     /* of struct origin with HTTP/2, also while they are used */
     struct list origins;            /* of struct origin: all that are not closed */
+    struct list waits;              /* of struct origin_wait: for one of them, in their order */
     struct credential *credentials; /* owned, as many as the policy has */
     struct loop_deadline linger;
     struct loop_deadline starved; /* it had too few buffers left: look again soon */

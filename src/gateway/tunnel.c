@@ -108,6 +108,7 @@ static void parts_release(struct tunnel *tunnel)
     struct worker *worker = tunnel->worker;
 
     carrier_free(tunnel);
+    origin_wait_cancel(&tunnel->reach_wait);
     if (tunnel->reaching != NULL)
         origin_close(tunnel->reaching);
     tunnel->reaching = NULL;

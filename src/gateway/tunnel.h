@@ -3,7 +3,7 @@
 #define EXEAT_GATEWAY_TUNNEL_H
 
 #include "crypto/tls.h"
-#include "gateway/origin.h"
+#include "gateway/origin_wait.h"
 #include "gateway/record.h"
 #include "gateway/session.h"
 #include "gateway/vault_link.h"
@@ -90,7 +90,8 @@ struct tunnel {
     uint16_t port;
     struct decision decision; /* of the CONNECT */
     struct origin_user reach;
-    struct origin *reaching; /* owned while REACH */
+    struct origin_wait reach_wait; /* for a connection, in REACH */
+    struct origin *reaching;       /* owned while REACH */
     struct err reach_err;
     int reach_done;
     struct inspect *inspect; /* owned */

@@ -207,7 +207,13 @@ static enum rule_scheme scheme_guess(const struct tunnel *tunnel)
     return schemes & (unsigned)RULE_HTTPS && tunnel->port != 80 ? RULE_HTTPS : RULE_HTTP;
 }
 
-static int reach_start(struct tunnel *tunnel, struct err *err)
+static void turn_came(struct origin_wait *wait)
+{
+    tunnel_wake(wait->owner);
+}
+
+/* Again when its turn has come. */
+static int reach_ask(struct tunnel *tunnel, struct err *err)
 {
     const struct origin_target target = {
         .host = &tunnel->host,
@@ -217,24 +223,42 @@ static int reach_start(struct tunnel *tunnel, struct err *err)
     };
     struct origin *origin;
 
+    if (origin_wait_is_reached(tunnel->session, &target)) {
+        origin_wait_cancel(&tunnel->reach_wait);
+        tunnel->reach_done = 1;
+        return 0;
+    }
+    switch (
+        origin_ask(tunnel->session, &target, &tunnel->reach, &tunnel->reach_wait, &origin, err)) {
+    case ORIGIN_TAKEN:
+        origin_leave(origin, &tunnel->reach, ORIGIN_KEEP);
+        tunnel->reach_done = 1;
+        return 0;
+    case ORIGIN_OPENS:
+        tunnel->reaching = origin;
+        return 0;
+    case ORIGIN_WAITS_ITS_TURN:
+        return 0;
+    case ORIGIN_REFUSED:
+        break;
+    }
+    return -1;
+}
+
+static int reach_start(struct tunnel *tunnel, struct err *err)
+{
     if (tunnel->decision.rule->action != RULE_ALLOW) {
         tunnel->pass = pass_open(tunnel, err);
         return tunnel->pass == NULL ? -1 : 0;
     }
+    tunnel->reach_wait = (struct origin_wait){.on_turn = turn_came, .owner = tunnel};
     tunnel->reach = (struct origin_user){
         .on_open = reached,
         .on_ready = reached_ready,
         .on_lost = reached_lost,
         .owner = tunnel,
     };
-    origin = origin_take(tunnel->session, &target, &tunnel->reach);
-    if (origin != NULL) {
-        origin_leave(origin, &tunnel->reach, ORIGIN_KEEP);
-        tunnel->reach_done = 1;
-        return 0;
-    }
-    tunnel->reaching = origin_open(tunnel->session, &target, &tunnel->reach, err);
-    return tunnel->reaching == NULL ? -1 : 0;
+    return reach_ask(tunnel, err);
 }
 
 /* The hello is read: who, where to, and may they? */
@@ -316,6 +340,10 @@ int tunnel_reach_step(struct tunnel *tunnel, struct err *err)
 
     if (tunnel_decode(tunnel, err) < 0)
         return -1;
+    if (tunnel->reach_wait.session != NULL && reach_ask(tunnel, &bad) < 0) {
+        tunnel_refuse(tunnel, &bad);
+        return 1;
+    }
     if (!tunnel->reach_done)
         return 0;
     if (tunnel->reach_err.code != ERR_OK) {

@@ -107,6 +107,77 @@ def test_a_stream_too_many_is_a_429_and_the_others_are_answered(make_arena):
         assert h2.request(arena.host, "/").status in (200, 421), "places are free again"
 
 
+# ---- connections to origins ----
+
+def test_a_hundred_streams_share_eight_connections_of_http1(make_arena):
+    """Requests wait for a connection in their order; all are answered, never more than 8 are open."""
+    arena = make_arena(origins_per_host=8)
+    lock, now, most = threading.Lock(), [0], [0]
+
+    def counted(peer):
+        with lock:
+            now[0] += 1
+            most[0] = max(most[0], now[0])
+        try:
+            while True:
+                HEAD(peer)
+                threading.Event().wait(0.01)
+                peer.send(OK)
+        finally:
+            with lock:
+                now[0] -= 1
+
+    arena.raw.play(counted)
+    session = arena.gateway.session_create()
+    with arena.h2(session) as h2:
+        left = {h2.ask(arena.target, f"/{number}") for number in range(100)}
+        while left:
+            got = h2.next()
+            assert got is not None and got.kind not in (3, 7), got
+            if got.flags & 1 and got.kind in (0, 1):
+                left.discard(got.stream)
+    assert most[0] == 8
+    records = [r for r in arena.records_of(session)]
+    assert sorted(r["path"] for r in records) == sorted(f"/{number}" for number in range(100))
+    assert {r["status"] for r in records} == {200}
+
+
+def test_tunnels_of_http1_wait_for_a_connection_too(make_arena):
+    """30 tunnels at once over 4 connections; a request that waits too long is a 429 that says why."""
+    arena = make_arena(origins_per_host=4,
+                       timeouts={"resolve": "500ms", "connect": "500ms", "origin_handshake": "1s"})
+    arena.raw.play(answering)
+    session = arena.gateway.session_create()
+    answers = []
+
+    def one():
+        with arena.tls(session) as tls:
+            answers.append(tls.request("GET", "/", arena.target).status)
+
+    threads = [threading.Thread(target=one) for _ in range(30)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert answers == [200] * 30
+    assert len(arena.raw.peers) <= 4
+    arena.raw.drop()
+    go = threading.Event()
+    arena.raw.play(HEAD, when(go), OK, REST)
+    with contextlib.ExitStack() as stack:
+        held = [stack.enter_context(arena.tls(session)) for _ in range(4)]
+        for tls in held:
+            tls.sendall(f"GET / HTTP/1.1\r\nHost: {arena.target}\r\n\r\n".encode())
+        wait_until(lambda: sum(b"\r\n\r\n" in peer.received for peer in arena.raw.peers) == 4,
+                   "four requests at the origin")
+        with arena.tls(session) as tls:
+            answer = tls.request("GET", "/", arena.target)
+        assert (answer.status, answer.reason) == (429, "session_limit")
+        assert b"limits.origins_per_host" in answer.body
+        go.set()
+        assert [tls.response().status for tls in held] == [200] * 4
+
+
 # ---- buffers ----
 
 @pytest.mark.heavy
