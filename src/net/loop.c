@@ -174,18 +174,32 @@ static void deadline_remove(struct loop_deadline *deadline)
         (void)uv_timer_stop(&loop->tick);
 }
 
-/* A callback may set and clear any deadline: `sweep_next` follows. */
+static void soonest_note(struct loop *loop, int64_t at_ms)
+{
+    if (at_ms < loop->soonest_ms)
+        loop->soonest_ms = at_ms;
+}
+
+/*
+ * A callback may set and clear any deadline: `sweep_next` follows. Most deadlines are moved long
+ * before they are due, so most ticks have nothing to look at.
+ */
 static void on_tick(uv_timer_t *tick)
 {
     struct loop *loop = tick->data;
 
     loop_enter(loop);
+    if (loop->now_ms < loop->soonest_ms)
+        return;
+    loop->soonest_ms = INT64_MAX;
     for (struct list_node *node = loop->deadlines.first; node != NULL; node = loop->sweep_next) {
         struct loop_deadline *deadline = node->item;
 
         loop->sweep_next = node->next;
-        if (deadline->at_ms > loop->now_ms)
+        if (deadline->at_ms > loop->now_ms) {
+            soonest_note(loop, deadline->at_ms);
             continue;
+        }
         deadline_remove(deadline);
         deadline->on_expired(deadline);
     }
@@ -209,6 +223,7 @@ void loop_deadline_set(struct loop_deadline *deadline, int64_t in_ms)
             ENSURE(uv_timer_start(&loop->tick, on_tick, SWEEP_MS, SWEEP_MS) == 0);
     }
     deadline->at_ms = loop->now_ms + in_ms;
+    soonest_note(loop, deadline->at_ms);
 }
 
 void loop_deadline_clear(struct loop_deadline *deadline)

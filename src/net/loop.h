@@ -18,6 +18,7 @@ struct loop {
     uv_idle_t idle; /* active only while tasks are left over: the loop must not sleep */
     uv_timer_t tick;
     struct list deadlines; /* of struct loop_deadline */
+    int64_t soonest_ms;    /* none of them is before */
     struct list later;     /* of struct loop_task */
     struct list changed;   /* of struct loop_watch: their interest is to be told to the kernel */
     struct list_node *sweep_next;

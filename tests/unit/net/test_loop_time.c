@@ -94,6 +94,39 @@ TEST(loop_deadline_may_be_set_again_by_its_own_end)
     CHECK_INT(loop.deadlines.count, 0);
 }
 
+static void never_due(struct loop_deadline *deadline)
+{
+    (void)deadline;
+    fail();
+}
+
+/* Ends the far one, which nobody waits for. */
+static void clear_the_far(struct loop_deadline *deadline)
+{
+    (void)deadline;
+    order_add('n');
+    loop_deadline_clear(&deadlines[1]);
+}
+
+static void move_nearer(struct loop_deadline *deadline)
+{
+    (void)deadline;
+    order_add('m');
+    loop_deadline_set(&deadlines[2], 1);
+}
+
+TEST(loop_deadline_that_is_moved_nearer_is_not_slept_through)
+{
+    loop_deadline_init(&deadlines[0], &loop, move_nearer, NULL);
+    loop_deadline_init(&deadlines[1], &loop, never_due, NULL);
+    loop_deadline_init(&deadlines[2], &loop, clear_the_far, NULL);
+    loop_deadline_set(&deadlines[2], 600000);
+    loop_deadline_set(&deadlines[1], 600000);
+    loop_deadline_set(&deadlines[0], 250);
+    loop_run(&loop);
+    CHECK_STR(order, "mn");
+}
+
 static void never_ready(struct loop_watch *watch, unsigned ready)
 {
     (void)watch;
@@ -193,6 +226,7 @@ TEST(loop_signal_open_refuses_what_cannot_be_caught)
 TEST_MAIN(LOOP_TEST(loop_deadline_expires_once_and_not_early),
           LOOP_TEST(loop_deadline_may_clear_others_of_the_same_sweep),
           LOOP_TEST(loop_deadline_may_be_set_again_by_its_own_end),
+          LOOP_TEST(loop_deadline_that_is_moved_nearer_is_not_slept_through),
           LOOP_TEST(loop_run_ends_when_nothing_is_left), LOOP_TEST(loop_signal_comes_as_an_event),
           LOOP_TEST(loop_signal_tells_of_a_child),
           LOOP_TEST(loop_signal_open_refuses_what_cannot_be_caught))
