@@ -45,6 +45,24 @@ static bool is_full(struct session *session, const struct origin_target *target)
     return count >= session->worker->role.config.limits.origins_per_host;
 }
 
+/*
+ * One that is of no use for this request (it wants a new one, or one of HTTP/1.1) and that nobody
+ * uses makes room: waiting for it would be for nothing.
+ */
+static bool room_make(struct session *session, const struct origin_target *target)
+{
+    for (struct list_node *node = session->origins.first; node != NULL; node = node->next) {
+        struct origin *origin = node->item;
+        const struct origin_target its = target_of(origin);
+
+        if (origin->state != ORIGIN_IDLE || !is_same(&its, target))
+            continue;
+        origin_close(origin);
+        return true;
+    }
+    return false;
+}
+
 static void turn_give(struct session *session, const struct origin_target *target)
 {
     struct origin_wait *first = first_of(session, target);
@@ -97,7 +115,7 @@ enum origin_answer origin_ask(struct session *session, const struct origin_targe
         origin_wait_cancel(wait);
         return ORIGIN_TAKEN;
     }
-    if (is_full(session, target))
+    if (is_full(session, target) && !room_make(session, target))
         return turn_wait(session, target, wait);
     *origin = origin_open(session, target, user, err);
     origin_wait_cancel(wait);

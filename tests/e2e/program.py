@@ -58,6 +58,13 @@ def process_stat(pid):
     return fields[0], int(fields[1]), int(fields[3])
 
 
+def cpu_seconds(pid):
+    """Processor time that a process has used."""
+    with open(f"/proc/{pid}/stat", encoding="ascii") as stat:
+        fields = stat.read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def session_members(leader):
     """Living processes of the session that `leader` began."""
     members = []

@@ -12,7 +12,7 @@ import time
 import pytest
 
 from attack import Arena, resident
-from program import wait_until
+from program import cpu_seconds, wait_until
 from raw_origin import END, HEAD, REST
 from tunnel import RelayChannel, SocketChannel, TlsClient, Tunnel
 
@@ -210,12 +210,6 @@ def test_slow_clients_do_not_slow_down_a_good_one(arena):
 
 
 # ---- K3: no descriptors left ----
-
-def cpu_seconds(pid):
-    with open(f"/proc/{pid}/stat", encoding="ascii") as stat:
-        fields = stat.read().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
 
 @pytest.mark.skipif(os.getuid() != 0, reason="changes the limits of another process")
 def test_without_descriptors_the_worker_waits_and_recovers(make_journey):

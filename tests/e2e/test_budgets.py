@@ -5,12 +5,14 @@ notices (threats B7, G6, I6, K2, K4).
 import contextlib
 import json
 import threading
+import time
 
 import pytest
 
 from attack import Arena, resident
 from h2_frames import H2Client
-from program import wait_until
+from nginx import Nginx
+from program import cpu_seconds, wait_until
 from raw_origin import HEAD, REST, when
 from tunnel import Answer, SocketChannel, TlsClient, Tunnel
 
@@ -23,8 +25,9 @@ def make_arena(tmp_path, authority):
 
     def make(**limits):
         timeouts = limits.pop("timeouts", None)
+        options = {name: limits.pop(name) for name in ("rules", "hosts") if name in limits}
         more = {"limits": limits, **({"timeouts": timeouts} if timeouts else {})}
-        made.append(Arena(tmp_path / f"arena{len(made)}", authority, more=more))
+        made.append(Arena(tmp_path / f"arena{len(made)}", authority, more=more, **options))
         return made[-1]
 
     yield make
@@ -145,10 +148,11 @@ def test_a_hundred_streams_share_eight_connections_of_http1(make_arena):
 def test_tunnels_of_http1_wait_for_a_connection_too(make_arena):
     """30 tunnels at once over 4 connections; a request that waits too long is a 429 that says why."""
     arena = make_arena(origins_per_host=4,
-                       timeouts={"resolve": "500ms", "connect": "500ms", "origin_handshake": "1s"})
+                       timeouts={"resolve": "1s", "connect": "1s", "origin_handshake": "3s"})
     arena.raw.play(answering)
     session = arena.gateway.session_create()
     answers = []
+    arena.gateway.ca_file()  # written once, before the threads
 
     def one():
         with arena.tls(session) as tls:
@@ -176,6 +180,28 @@ def test_tunnels_of_http1_wait_for_a_connection_too(make_arena):
         assert b"limits.origins_per_host" in answer.body
         go.set()
         assert [tls.response().status for tls in held] == [200] * 4
+
+
+def test_a_connection_that_is_of_no_use_makes_room_for_one_that_is(make_arena, authority, tmp_path):
+    """A request for WebSocket needs HTTP/1.1; the only connection there may be is an idle one of
+    HTTP/2, whose place it gets.
+    """
+    nginx = Nginx(tmp_path / "nginx", *authority.issue("h2.test"), http2=True)
+    target = f"h2.test:{nginx.port}"
+    arena = make_arena(origins_per_host=1,
+                       hosts={"h2.test": "127.0.0.1"},
+                       rules=[{"name": "h2", "hosts": ["h2.test"], "ports": [nginx.port],
+                               "action": "allow"}])
+    session = arena.gateway.session_create()
+    try:
+        with arena.tls(session, target=target, name="h2.test") as tls:
+            assert tls.request("GET", "/", target).status == 200
+            answer = tls.request("GET", "/", target, fields=(
+                "Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13",
+                "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="))
+            assert answer.status == 200, "nginx has no WebSocket here, and answers in HTTP/1.1"
+    finally:
+        nginx.stop()
 
 
 # ---- buffers ----
@@ -214,7 +240,7 @@ def test_a_full_worker_stays_below_its_worst_case(make_arena):
     """Threat I6: every buffer in use, over both versions of HTTP; memory is below the sum."""
     arena = make_arena(buffers=512, buffers_per_session=512, buffers_per_tenant=512, tunnels=150,
                        tunnels_per_tenant=150, exchanges=600, exchanges_per_tenant=600, origins=600,
-                       origins_per_tenant=600, h2_memory="16MiB")
+                       origins_per_tenant=600, origins_per_host=600, h2_memory="16MiB")
     arena.raw.play(endless)
     worst = json.loads(arena.gateway.command("check", "--json", "-c", arena.gateway.config_path)
                        .stdout)["worker_memory_max"]
@@ -226,12 +252,17 @@ def test_a_full_worker_stays_below_its_worst_case(make_arena):
             for _ in range(40):
                 h2.ask(arena.target)
         number = 0
-        while "this worker: " not in arena.gateway.program.errors():
+        while "reading pauses" not in arena.gateway.program.errors():
             reads_nothing(stack, arena, session)
             number += 1
             assert number < 150
         wait_until(lambda: resident(arena.worker) - before > 20 << 20, "memory to be in use")
         assert resident(arena.worker) < worst
+        # nobody spins for a buffer, not even a handshake with an origin
+        worker, start, used = arena.worker, time.monotonic(), cpu_seconds(arena.worker)
+        threading.Event().wait(1)
+        share = (cpu_seconds(worker) - used) / (time.monotonic() - start)
+        assert share < 0.3, share
 
 
 def test_check_prints_the_worst_case_and_its_parts(make_arena):

@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """How slow a client may be, and how silent an origin (threats K1, B7)."""
+import pathlib
+import socket
 import threading
 import time
 
 import pytest
 
 from attack import Arena
-from h2_frames import HEADERS, RST_STREAM
+from h2_frames import HEADERS, RST_STREAM, H2Client, window_update
 from program import wait_until
 from raw_origin import HEAD, REST, when
-from tunnel import answer_read
+from tunnel import TlsClient, Tunnel, answer_read
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 PACE = {"timeouts": {"body_window": "700ms", "stall": "700ms", "forward_idle": "20s"}}
@@ -149,3 +151,35 @@ def test_a_stream_without_window_is_ended_and_no_other(arena, session):
         assert h2.until(HEADERS, stream=other) is not None
     assert sorted(r["reason"] for r in arena.records_of(session)) in (["", "timeout"],
                                                                         ["timeout", ""])
+
+
+@pytest.mark.heavy
+def test_a_connection_whose_client_reads_nothing_any_more_ends(place, authority):
+    """Threat B7: every response is complete on our side, nothing of them is read, and neither is
+    the GOAWAY that ends an idle connection: it is given back all the same.
+    """
+    arena = Arena(place / "unread", authority, more={
+        "timeouts": {"idle": "600ms", "stall": "60s"},
+        "limits": {"buffers": 1024, "buffers_per_session": 1024, "buffers_per_tenant": 1024}})
+    session = arena.gateway.session_create()
+    try:
+        with Tunnel(arena.gateway.port).open(session) as tunnel:
+            assert tunnel.connect(arena.host, session).status == 200
+            tls = TlsClient(tunnel, arena.gateway.ca_file(), "origin.test", alpn=("h2",)).handshake()
+            tunnel.channel.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            h2 = H2Client(tls).open()
+            h2.send(window_update(0, 1 << 24))
+            for _ in range(90):
+                h2.ask(arena.host, "/bytes/65000")
+            wait_until(lambda: len(arena.gateway.records()) == 90, "every response to be complete")
+            mine = tunnel.channel.sock.getsockname()[1]
+
+            def is_gone():
+                lines = pathlib.Path("/proc/net/tcp").read_text(encoding="ascii").splitlines()[1:]
+                ends = [line.split()[2:4] for line in lines]  # the other side's port, the state
+                return not any(int(end.split(":")[1], 16) == mine and state == "01"
+                               for end, state in ends)
+
+            wait_until(is_gone, "the tunnel's end", 30)
+    finally:
+        arena.stop()
