@@ -113,6 +113,7 @@ struct h2_stream {
     int is_deferred;             /* nghttp2 waits until there is something in `send` */
     int is_opened;               /* client: the request's head has gone out */
     int is_end_sent;             /* so has the end of our message */
+    int is_dropped;              /* by the peer's RST_STREAM */
     int is_bare;                 /* of our request: HEAD, whose response has no content */
     int has_response;            /* server: the final response was given */
     unsigned interim_count;

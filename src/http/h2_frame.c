@@ -46,13 +46,59 @@ static int block_count(struct h2 *h2, const nghttp2_frame_hd *hd)
     return hd->length == 0 ? h2_spend(h2, H2_BUDGET_EMPTY) : 0;
 }
 
+static void id_add(struct h2_ids *ids, int32_t id)
+{
+    ids->ids[ids->next] = id;
+    ids->next = (ids->next + 1) % H2_IDS;
+}
+
+static bool id_is_in(const struct h2_ids *ids, int32_t id)
+{
+    for (size_t i = 0; i < H2_IDS; i++) {
+        if (ids->ids[i] == id)
+            return true;
+    }
+    return false;
+}
+
+void h2_frame_forget(struct h2 *h2, const struct h2_stream *stream)
+{
+    id_add(stream->recv_ended || stream->is_dropped ? &h2->ended : &h2->dropped, stream->id);
+}
+
+/*
+ * A server's streams that nghttp2 has forgotten. A peer that has ended one may say nothing more on
+ * it; where we ended it, what comes was on its way. And no stream is opened behind a later one.
+ */
+static int closed_check(struct h2 *h2, const nghttp2_frame_hd *hd)
+{
+    struct err err;
+
+    if (h2->options.role != H2_SERVER || h2_stream_find(h2, hd->stream_id) != NULL ||
+        (hd->type != NGHTTP2_DATA && hd->type != NGHTTP2_HEADERS))
+        return 0;
+    if (id_is_in(&h2->ended, hd->stream_id)) {
+        (void)err_set(&err, ERR_SYNTAX, "a frame of type %u on stream %d, which was ended",
+                      hd->type, (int)hd->stream_id);
+        return h2_fail(h2, NGHTTP2_STREAM_CLOSED, &err);
+    }
+    if (hd->type == NGHTTP2_HEADERS && !id_is_in(&h2->dropped, hd->stream_id) &&
+        hd->stream_id <= nghttp2_session_get_last_proc_stream_id(h2->session)) {
+        (void)err_set(&err, ERR_SYNTAX, "stream %d is opened behind a later one",
+                      (int)hd->stream_id);
+        return h2_fail(h2, NGHTTP2_PROTOCOL_ERROR, &err);
+    }
+    return 0;
+}
+
 /* A reset while there is work for the stream, or for nothing (threat B1). */
 static int rst_count(struct h2 *h2, const nghttp2_frame_hd *hd)
 {
-    const struct h2_stream *stream = h2_stream_find(h2, hd->stream_id);
+    struct h2_stream *stream = h2_stream_find(h2, hd->stream_id);
 
     if (stream == NULL)
         return h2_spend(h2, H2_BUDGET_STRAYS);
+    stream->is_dropped = 1;
     if (stream->is_reset ||
         (h2->options.role == H2_SERVER ? stream->is_end_sent != 0 : stream->recv_ended != 0))
         return 0;
@@ -117,7 +163,7 @@ static int frame_check(struct h2 *h2, const nghttp2_frame_hd *hd)
         (void)err_set(&err, h2_syntax(h2), "PRIORITY of stream 0");
         return h2_fail(h2, NGHTTP2_PROTOCOL_ERROR, &err);
     }
-    return frame_count(h2, hd);
+    return closed_check(h2, hd) < 0 ? -1 : frame_count(h2, hd);
 }
 
 static nghttp2_frame_hd head_read(const uint8_t head[H2_FRAME_HEAD])

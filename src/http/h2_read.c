@@ -154,8 +154,10 @@ static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t code, 
     struct h2_stream *stream = h2_stream_find(user, id);
 
     (void)session;
-    if (stream != NULL)
+    if (stream != NULL) {
+        h2_frame_forget(user, stream);
         h2_stream_close(stream, code);
+    }
     return 0;
 }
 

@@ -97,6 +97,13 @@ struct h2_block {
     size_t count;
 };
 
+/* The last streams of a kind, by number. */
+#define H2_IDS 128
+struct h2_ids {
+    int32_t ids[H2_IDS]; /* 0: none */
+    size_t next;
+};
+
 struct h2 {
     struct h2_options options;
     nghttp2_session *session; /* owned */
@@ -111,10 +118,12 @@ struct h2 {
     /* Where the input is in a frame, so that an error is told at the same byte for any split. */
     uint8_t frame_head[H2_FRAME_HEAD];
     size_t frame_head_len;
-    size_t frame_left;    /* of its payload */
-    size_t preface_left;  /* a server's first bytes are no frame */
-    size_t frame_content; /* of the DATA frame being read, without padding */
-    int is_frame_read;    /* nghttp2 has understood all of the frame */
+    struct h2_ids ended;   /* closed, and the peer had ended them: nothing may come any more */
+    struct h2_ids dropped; /* closed by us: what comes was on its way */
+    size_t frame_left;     /* of its payload */
+    size_t preface_left;   /* a server's first bytes are no frame */
+    size_t frame_content;  /* of the DATA frame being read, without padding */
+    int is_frame_read;     /* nghttp2 has understood all of the frame */
     int is_probing;
     int is_alive;     /* nghttp2 has begun the probe */
     int has_frames;   /* the first frame has come, and was SETTINGS */
@@ -143,6 +152,9 @@ enum err_code h2_syntax(const struct h2 *h2);
 /* h2_frame.c: bytes of the peer, frame by frame. -1 if the connection has failed. */
 void h2_frame_init(struct h2 *h2);
 int h2_frame_feed(struct h2 *h2, struct span in);
+
+/* nghttp2 forgets this stream, which we need to remember (RFC 9113 section 5.1, "closed"). */
+void h2_frame_forget(struct h2 *h2, const struct h2_stream *stream);
 
 /* h2_read.c */
 void h2_read_callbacks(nghttp2_session_callbacks *callbacks);
