@@ -59,6 +59,9 @@
 /* Names */
 #define LIMIT_ADDRESS_COUNT 64 /* in one DNS answer */
 
+/* Leaves that the vault mints in a second, for all tenants */
+#define LIMIT_LEAVES_PER_SECOND 200
+
 /* Buffers: a block holds four full TLS records, the frame heads before them, and one more record
  * so that an answer of the TLS library always finds room */
 #define LIMIT_BLOCK       83968

@@ -70,8 +70,9 @@ struct config_limits {
     uint64_t buffers; /* blocks of LIMIT_BLOCK bytes */
     uint64_t buffers_per_tenant;
     uint64_t buffers_per_session;
-    uint64_t h2_memory; /* bytes that the engines of HTTP/2 take beside buffers */
-    uint64_t memory;    /* bytes; config_memory_worst() is not above it */
+    uint64_t leaves_per_second; /* of a tenant, in the vault: for all workers */
+    uint64_t h2_memory;         /* bytes that the engines of HTTP/2 take beside buffers */
+    uint64_t memory;            /* bytes; config_memory_worst() is not above it */
 };
 
 /* Tunnels above limits.tunnels that are accepted only to be told 503. */

@@ -28,6 +28,7 @@ void config_set_limits(struct config_limits *limits)
         .origins_per_host = 64,
         .origins_idle = 1024,
         .buffers = 4096,
+        .leaves_per_second = 50,
         .h2_memory = 128 * MIB,
         .memory = 2 * GIB,
     };
@@ -78,6 +79,11 @@ int config_read_limits(struct config_reader *reader, const struct config_node *n
         COUNT(buffers, CONFIG_BUFFERS_LEAST),
         COUNT(buffers_per_tenant, CONFIG_BUFFERS_LEAST),
         COUNT(buffers_per_session, CONFIG_BUFFERS_LEAST),
+        {.name = "leaves_per_second",
+         .read = config_read_count,
+         .offset = offsetof(struct config_limits, leaves_per_second),
+         .low = 1,
+         .high = LIMIT_LEAVES_PER_SECOND},
         SIZE(h2_memory),
         SIZE(memory),
     };

@@ -57,7 +57,10 @@ struct inspect *inspect_new(struct tunnel *tunnel, struct err *err)
         return NULL;
     }
     *inspect = (struct inspect){.tunnel = tunnel, .state = INSPECT_PEEK};
-    inspect->waiter = (struct leaf_waiter){.on_ready = leaf_ready, .owner = inspect};
+    inspect->waiter = (struct leaf_waiter){.session = session_id(tunnel->session),
+                                           .tenant = tenant_name(tunnel->session->tenant),
+                                           .on_ready = leaf_ready,
+                                           .owner = inspect};
     buf_init(&inspect->hello, blocks, BUF_PLAIN);
     buf_init(&inspect->plain_in, blocks, BUF_PLAIN);
     seal_init(&inspect->seal, &inspect->tls, &tunnel->out, blocks, SEAL_ENVELOPE);

@@ -19,9 +19,10 @@
     X(PEER, MAIN, 0, 0, 0)   /* + descriptor; number: enum message_peer, index: worker */          \
     X(DRAIN, MAIN, 0, 0, 0)  /* stop accepting, finish, exit 0; number: ms allowed */              \
     /* worker -> vault */                                                                          \
-    X(WORKER, WORKER, 256, 0, 0)          /* a: its public key (SPKI) */                           \
-    X(AUTH, WORKER, LIMIT_TOKEN, 0, 0)    /* a: token */                                           \
-    X(LEAF, WORKER, LIMIT_HOST + 3, 0, 0) /* a: canonical host; number: enum host_kind */          \
+    X(WORKER, WORKER, 256, 0, 0)                               /* a: its public key (SPKI) */      \
+    X(AUTH, WORKER, LIMIT_TOKEN, 0, 0)                         /* a: token */                      \
+    X(LEAF, WORKER, LIMIT_HOST + 3, LIMIT_SESSION_ID, 0)       /* a: canonical host, b: session;   \
+                                       number: enum host_kind */                                   \
     X(CREDENTIAL, WORKER, LIMIT_SESSION_ID, LIMIT_HOST + 3, 0) /* a: session, b: host; number:     \
                                  rule << 32 | credential, index: enum rule_scheme << 16 | port */  \
     X(LEFT, WORKER, LIMIT_SESSION_ID, 0, 0) /* a: session that has no tunnel here any more;        \

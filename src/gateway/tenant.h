@@ -23,4 +23,9 @@ struct tenant *tenant_join(struct worker *worker, struct span name, struct err *
 /* One session less, whose share is gone already. */
 void tenant_leave(struct tenant *tenant);
 
+static inline struct span tenant_name(const struct tenant *tenant)
+{
+    return span_of(tenant->name, tenant->name_len);
+}
+
 #endif

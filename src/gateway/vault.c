@@ -37,6 +37,7 @@ struct vault {
     struct vault_keys keys;
     struct vault_table table;
     struct session_store *store;
+    struct mint_budget mints;
     struct vault_answers answers;
     struct vault_worker workers[VAULT_WORKERS];
     int64_t store_version;
@@ -244,7 +245,8 @@ static int vault_set_up(struct vault *vault, int argc, char **argv, struct err *
     if (role_start(&vault->role, "vault", argc, argv, err) < 0)
         return -1;
     if (vault_keys_init(&vault->keys, &vault->role.config, err) < 0 || store_open(vault, err) < 0 ||
-        table_open(vault, err) < 0)
+        table_open(vault, err) < 0 ||
+        mint_budget_init(&vault->mints, vault->role.config.limits.leaves_per_second, err) < 0)
         return -1;
     if (vault->role.config.user != NULL && geteuid() == 0 &&
         proc_drop_to(vault->role.config.user, err) < 0)
@@ -252,6 +254,7 @@ static int vault_set_up(struct vault *vault, int argc, char **argv, struct err *
     vault->answers = (struct vault_answers){.config = &vault->role.config,
                                             .keys = &vault->keys,
                                             .table = &vault->table,
+                                            .mints = &vault->mints,
                                             .store = vault->store};
     if (loop_init(&vault->loop, err) < 0 ||
         loop_watch_open(&vault->control, &vault->loop, FD_CONTROL, control_ready, vault, err) < 0)

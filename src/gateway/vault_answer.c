@@ -76,29 +76,13 @@ static int answer_auth(struct vault_answers *answers, const struct vault_asker *
     return answer_code(answer, ERR_OK);
 }
 
-/* One more leaf now? A worker taken over must not keep the vault busy (threat H4). */
-static bool mint_take(struct vault_answers *answers, int64_t now_ms)
-{
-    int64_t most = (int64_t)VAULT_MINTS_AT_ONCE * 1000;
-    int64_t passed_ms = now_ms - answers->mints_at_ms;
-
-    if (answers->mints_at_ms == 0 || passed_ms > 10000)
-        answers->mints_milli = most;
-    else
-        answers->mints_milli += passed_ms * VAULT_MINTS_PER_SECOND;
-    if (answers->mints_milli > most)
-        answers->mints_milli = most;
-    answers->mints_at_ms = now_ms;
-    if (answers->mints_milli < 1000)
-        return false;
-    answers->mints_milli -= 1000;
-    return true;
-}
-
+/* For a session that is there, at its tenant's cost: a worker taken over has no more (threat H4).
+ */
 static int answer_leaf(struct vault_answers *answers, const struct vault_asker *asker,
                        const struct message *question, struct vault_room *room,
                        struct message *answer)
 {
+    struct span tenant;
     struct host host;
     struct text out;
     struct err err;
@@ -106,8 +90,11 @@ static int answer_leaf(struct vault_answers *answers, const struct vault_asker *
     if (asker->spki_len == 0 || host_read(question->a, &host) < 0 ||
         question->number != (uint64_t)host.kind)
         return answer_code(answer, ERR_TARGET);
-    if (!mint_take(answers, asker->now_mono_ms))
-        return answer_code(answer, ERR_LIMIT);
+    if (!vault_table_tenant(answers->table, asker->worker, question->b, asker->now_wall_ms,
+                            &tenant))
+        return answer_code(answer, ERR_SESSION_REVOKED);
+    if (mint_budget_take(answers->mints, tenant, asker->now_mono_ms, &err) < 0)
+        return answer_code(answer, err.code);
     text_init(&out, room->bytes, sizeof room->bytes);
     if (leaf_mint(answers->keys->ca, &host, span_of(asker->spki, asker->spki_len),
                   asker->now_wall_ms / 1000, answers->config->ca.leaf_lifetime_ms / 1000, &out,

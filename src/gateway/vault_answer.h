@@ -3,21 +3,18 @@
 #define EXEAT_GATEWAY_VAULT_ANSWER_H
 
 #include "gateway/messages.h"
+#include "gateway/mint_budget.h"
 #include "gateway/vault_keys.h"
 #include "gateway/vault_table.h"
 
 /* What the vault decides: from a worker's question to the answer. No descriptors, no clock. */
-
-#define VAULT_MINTS_PER_SECOND 200
-#define VAULT_MINTS_AT_ONCE    400
 
 struct vault_answers {
     const struct config *config; /* borrowed */
     struct vault_keys *keys;     /* borrowed */
     struct vault_table *table;   /* borrowed */
     struct session_store *store; /* borrowed */
-    int64_t mints_milli;         /* that may be done now, in thousandths */
-    int64_t mints_at_ms;         /* when that was so */
+    struct mint_budget *mints;   /* borrowed */
 };
 
 /* Who asks, and when. */

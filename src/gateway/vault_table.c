@@ -37,7 +37,8 @@ static int entry_use(struct vault_table *table, struct vault_entry *entry, struc
 
 static bool row_is_sound(const struct vault_row *row)
 {
-    return row->is_used == 1 && row->id_len > 0 && row->id_len <= LIMIT_SESSION_ID;
+    return row->is_used == 1 && row->id_len > 0 && row->id_len <= LIMIT_SESSION_ID &&
+           row->tenant_len <= LIMIT_NAME;
 }
 
 static int rows_index(struct vault_table *table, struct err *err)
@@ -88,6 +89,7 @@ int vault_table_join(struct vault_table *table, unsigned worker,
                      const struct stored_session *session, struct err *err)
 {
     struct span id = span_text(session->id);
+    struct span tenant = span_text(session->tenant);
     struct vault_entry *entry = entry_find(table, worker, id);
 
     if (entry != NULL) {
@@ -103,6 +105,8 @@ int vault_table_join(struct vault_table *table, unsigned worker,
     entry->row->expires_ms = session->expires_ms;
     entry->row->id_len = (uint32_t)id.len;
     memcpy(entry->row->id, id.ptr, id.len);
+    entry->row->tenant_len = (uint32_t)tenant.len;
+    memcpy(entry->row->tenant, tenant.ptr, tenant.len);
     list_remove(&table->idle, &entry->list_node);
     if (entry_use(table, entry, err) < 0) {
         list_add_first(&table->idle, &entry->list_node, entry);
@@ -145,12 +149,23 @@ void vault_table_remove_worker(struct vault_table *table, unsigned worker)
     }
 }
 
-bool vault_table_has(const struct vault_table *table, unsigned worker, struct span id,
-                     int64_t now_ms)
+bool vault_table_tenant(const struct vault_table *table, unsigned worker, struct span id,
+                        int64_t now_ms, struct span *tenant)
 {
     const struct vault_entry *entry = entry_find(table, worker, id);
 
-    return entry != NULL && entry->end == ERR_OK && now_ms < entry->row->expires_ms;
+    if (entry == NULL || entry->end != ERR_OK || now_ms >= entry->row->expires_ms)
+        return false;
+    *tenant = span_of(entry->row->tenant, entry->row->tenant_len);
+    return true;
+}
+
+bool vault_table_has(const struct vault_table *table, unsigned worker, struct span id,
+                     int64_t now_ms)
+{
+    struct span tenant;
+
+    return vault_table_tenant(table, worker, id, now_ms, &tenant);
 }
 
 static int entry_check(struct vault_entry *entry, struct session_store *store, int64_t now_ms,

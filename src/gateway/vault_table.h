@@ -21,8 +21,10 @@ struct vault_row {
     uint32_t worker;
     uint32_t count; /* times it has authenticated here since it came */
     uint32_t id_len;
+    uint32_t tenant_len;
     int64_t expires_ms; /* wall clock */
     char id[LIMIT_SESSION_ID];
+    char tenant[LIMIT_NAME];
 };
 
 struct vault_entry {
@@ -63,6 +65,10 @@ void vault_table_remove_worker(struct vault_table *table, unsigned worker);
 /* Does it live there, and is it not over? */
 bool vault_table_has(const struct vault_table *table, unsigned worker, struct span id,
                      int64_t now_ms);
+
+/* The same, with its tenant (borrowed from the table). */
+bool vault_table_tenant(const struct vault_table *table, unsigned worker, struct span id,
+                        int64_t now_ms, struct span *tenant);
 
 /* Mark those whose time is over, and, if `store` is not NULL, those it says are. ERR_SYSTEM. */
 int vault_table_check(struct vault_table *table, struct session_store *store, int64_t now_ms,

@@ -62,7 +62,7 @@ static const char full[] =
     "         exchanges_per_session: 70, origins: 110, origins_per_tenant: 90,\n"
     "         origins_per_session: 80, origins_per_host: 7, origins_idle: 0, buffers: 64, "
     "buffers_per_tenant: 40,\n"
-    "         buffers_per_session: 30, h2_memory: 2MiB, memory: 128MiB}\n"
+    "         buffers_per_session: 30, leaves_per_second: 9, h2_memory: 2MiB, memory: 128MiB}\n"
     "timeouts: {handshake: 1s, auth: 2s, hello: 3s, peek: 4s, mint: 5s, inspect_handshake: 6s,\n"
     "           idle: 7m, head: 8s, resolve: 9s, connect: 10s, origin_handshake: 11s,\n"
     "           origin_idle: 12s, forward_idle: 1h, body_window: 3m, body_rate: 2KiB, stall: 9s, "
@@ -156,7 +156,7 @@ TEST(limits_and_timeouts_are_typed)
     CHECK(config.limits.origins == 110 && config.limits.origins_per_tenant == 90 &&
           config.limits.origins_per_session == 80 && config.limits.origins_per_host == 7);
     CHECK(config.limits.buffers_per_tenant == 40 && config.limits.buffers_per_session == 30);
-    CHECK_INT(config.limits.h2_memory, 2 << 20);
+    CHECK(config.limits.h2_memory == 2 << 20 && config.limits.leaves_per_second == 9);
     CHECK(config.limits.sessions == 10 && config.limits.origins_idle == 0);
     CHECK_INT(config.limits.buffers, 64);
     CHECK_INT(config.limits.memory, 128 << 20);

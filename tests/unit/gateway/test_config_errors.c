@@ -161,6 +161,8 @@ TEST(numbers_durations_and_sizes_have_units_and_bounds)
         {LEAST "limits: {memory: 1GB}\n",
          "c.yaml:4:18: '1GB', expected a size such as 64KiB, 16MiB or 1GiB"},
         {LEAST "limits: {memory: 64KiB}\n", "c.yaml:4:18: '64KiB', expected 1MiB to 1024GiB"},
+        {LEAST "limits: {leaves_per_second: 201}\n",
+         "c.yaml:4:29: '201', expected a number from 1 to 200"},
         {LEAST "limits: {tunnels: 0}\n", "c.yaml:4:19: '0', expected a number from 1 to 1000000"},
     };
 

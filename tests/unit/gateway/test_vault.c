@@ -48,19 +48,41 @@ static struct vault_table table;
 static struct room table_memory;
 static struct session_store *store;
 static struct session_store *writer;
+static struct mint_budget mints;
 static struct vault_answers answers;
 static struct vault_room room;
 static struct message answer;
 static struct err err;
 
-static void session_make(const char *id, const char *token, int64_t expires_ms)
+static void session_make_of(const char *tenant, const char *id, const char *token,
+                            int64_t expires_ms)
 {
-    struct stored_session session = {.created_ms = 1, .expires_ms = expires_ms, .tenant = "t"};
+    struct stored_session session = {.created_ms = 1, .expires_ms = expires_ms};
     uint8_t hash[DIGEST_SHA256];
 
     (void)snprintf(session.id, sizeof session.id, "%s", id);
+    (void)snprintf(session.tenant, sizeof session.tenant, "%s", tenant);
     digest_sha256(span_text(token), hash);
     CHECK_INT(session_store_add(writer, &session, hash, &err), 0);
+}
+
+static void session_make(const char *id, const char *token, int64_t expires_ms)
+{
+    session_make_of("t", id, token, expires_ms);
+}
+
+static int authority_make(void)
+{
+    static char pem_memory[4096];
+    struct secret key = {.len = 0};
+    struct text pem;
+
+    text_init(&pem, pem_memory, sizeof pem_memory);
+    if (leaf_ca_generate(span_text("test"), NOW_MS / 1000, 30, &pem, &key, &err) < 0)
+        return -1;
+    keys.ca = leaf_ca_new(text_span(&pem), secret_span(&key), &err);
+    secret_fini(&key);
+    return keys.ca == NULL ? -1 : 0;
 }
 
 static int credentials_make(void)
@@ -90,10 +112,13 @@ static int vault_make(void **state)
     table_memory =
         (struct room){.ptr = pool_block_new(VAULT_TABLE_BYTES), .len = VAULT_TABLE_BYTES};
     if (writer == NULL || store == NULL || config.policy.rule_count != 3 ||
-        credentials_make() != 0 || vault_table_init(&table, table_memory, &err) < 0)
+        credentials_make() != 0 || authority_make() < 0 ||
+        vault_table_init(&table, table_memory, &err) < 0)
         return -1;
-    answers =
-        (struct vault_answers){.config = &config, .keys = &keys, .table = &table, .store = store};
+    if (mint_budget_init(&mints, config.limits.leaves_per_second, &err) < 0)
+        return -1;
+    answers = (struct vault_answers){
+        .config = &config, .keys = &keys, .table = &table, .store = store, .mints = &mints};
     session_make("es_1", "exs_one", NOW_MS + HOUR);
     session_make("es_2", "exs_two", NOW_MS + HOUR);
     return 0;
@@ -102,6 +127,7 @@ static int vault_make(void **state)
 static int vault_end(void **state)
 {
     (void)state;
+    mint_budget_fini(&mints);
     vault_table_fini(&table);
     pool_block_free(table_memory.ptr);
     vault_keys_fini(&keys);
@@ -289,6 +315,75 @@ TEST(vault_takes_one_public_key_from_a_worker_and_mints_by_strict_names)
     }
 }
 
+/* A worker with a key, that can ask for leaves. */
+static struct vault_asker asker_with_key(unsigned worker)
+{
+    static uint8_t spki_memory[256];
+    struct vault_asker asker = asker_of(worker);
+    struct leaf_key *key = leaf_key_new(&err);
+    struct message question = {.type = MESSAGE_WORKER};
+    struct text spki;
+
+    text_init(&spki, spki_memory, sizeof spki_memory);
+    CHECK(key != NULL);
+    CHECK_INT(leaf_key_public(key, &spki, &err), 0);
+    question.a = text_span(&spki);
+    CHECK_INT(vault_answer(&answers, &asker, &question, &room, &answer, &err), 0);
+    leaf_key_free(key);
+    return asker;
+}
+
+static enum err_code leaf(struct vault_asker *asker, const char *session, const char *host)
+{
+    const struct message question = {
+        .type = MESSAGE_LEAF, .number = HOST_NAME, .a = span_text(host), .b = span_text(session)};
+
+    CHECK_INT(vault_answer(&answers, asker, &question, &room, &answer, &err), 1);
+    CHECK_INT(answer.type, MESSAGE_LEAF_REPLY);
+    return answer.code;
+}
+
+TEST(vault_mints_only_for_a_session_that_lives_on_the_worker_h4)
+{
+    struct vault_asker asker = asker_with_key(1);
+    struct vault_asker other = asker_with_key(2);
+
+    CHECK_INT(authenticate(1, "exs_one"), ERR_OK);
+    CHECK_INT(leaf(&asker, "es_1", "a.example"), ERR_OK);
+    CHECK(answer.a.len > 0);
+    CHECK_INT(leaf(&other, "es_1", "a.example"), ERR_SESSION_REVOKED);
+    CHECK_INT(answer.a.len, 0);
+    CHECK_INT(leaf(&asker, "es_2", "a.example"), ERR_SESSION_REVOKED);
+    CHECK_INT(leaf(&asker, "", "a.example"), ERR_SESSION_REVOKED);
+    leave(1, "es_1", 0);
+    CHECK_INT(leaf(&asker, "es_1", "a.example"), ERR_SESSION_REVOKED);
+}
+
+/* Whatever worker and session it comes from, and whatever vault it was told to before. */
+TEST(vault_mints_50_leaves_a_second_for_a_tenant_h4)
+{
+    struct vault_asker askers[2] = {asker_with_key(1), asker_with_key(2)};
+    static const char *const sessions[] = {"es_1", "es_2"};
+    int minted = 0;
+
+    session_make_of("u", "es_u", "exs_u", NOW_MS + HOUR);
+    CHECK_INT(authenticate(1, "exs_one"), ERR_OK);
+    CHECK_INT(authenticate(2, "exs_two"), ERR_OK);
+    CHECK_INT(authenticate(1, "exs_u"), ERR_OK);
+    vault_table_fini(&table);
+    CHECK_INT(vault_table_init(&table, table_memory, &err), 0);
+    for (int i = 0; i < 300; i++)
+        minted += leaf(&askers[i % 2], sessions[i % 2], "a.example") == ERR_OK;
+    CHECK_INT(minted, 100); /* what two seconds bring, at once */
+    CHECK_INT(leaf(&askers[0], "es_1", "a.example"), ERR_TENANT_LIMIT);
+    CHECK_INT(answer.a.len, 0);
+    CHECK_INT(leaf(&askers[0], "es_u", "a.example"), ERR_OK);
+    askers[1].now_mono_ms += 1000;
+    for (int i = 0; i < 300; i++)
+        minted += leaf(&askers[1], "es_2", "a.example") == ERR_OK;
+    CHECK_INT(minted, 150);
+}
+
 TEST(vault_ends_a_worker_that_says_what_no_worker_says)
 {
     struct vault_asker asker = asker_of(1);
@@ -360,6 +455,8 @@ int main(void)
         CASE(vault_keeps_a_session_that_came_again_before_it_left),
         CASE(vault_gives_nothing_after_the_session_is_over),
         CASE(vault_takes_one_public_key_from_a_worker_and_mints_by_strict_names),
+        CASE(vault_mints_only_for_a_session_that_lives_on_the_worker_h4),
+        CASE(vault_mints_50_leaves_a_second_for_a_tenant_h4),
         CASE(vault_ends_a_worker_that_says_what_no_worker_says),
         CASE(vault_signs_only_for_listeners_that_have_a_key),
         CASE(vault_table_goes_on_in_the_next_process),
