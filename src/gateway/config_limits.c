@@ -25,7 +25,7 @@ void config_set_limits(struct config_limits *limits)
         .exchanges_per_session = 1000,
         .origins = 10000,
         .origins_per_session = 512,
-        .origins_per_host = 64,
+        .origins_per_host = 256,
         .origins_idle = 1024,
         .buffers = 4096,
         .leaves_per_second = 50,
