@@ -27,7 +27,8 @@ class Authority:
     def issue(self, *names, label=None, days=2):
         """(certificate chain, key) for these names; days=-1 makes one that has expired."""
         label = label or names[0]
-        kinds = [("IP:" if name.replace(".", "").isdigit() else "DNS:") + name for name in names]
+        kinds = [("IP:" if ":" in name or name.replace(".", "").isdigit() else "DNS:") + name
+                 for name in names]
         openssl("req", "-new", *KEY, "-keyout", f"{label}.key", "-out", f"{label}.csr",
                 "-subj", f"/CN={names[0]}", cwd=self.directory)
         (self.directory / f"{label}.ext").write_text(

@@ -74,7 +74,8 @@ class Connection:
 class Origin:
     """Without a certificate it speaks plain HTTP."""
 
-    def __init__(self, certificate=None, key=None, *, require=None, require_everywhere=False, port=0):
+    def __init__(self, certificate=None, key=None, *, require=None, require_everywhere=False,
+                 address="127.0.0.1", port=0):
         self.require = require or {}
         self.require_everywhere = require_everywhere
         self.raw_answer = b""
@@ -89,7 +90,9 @@ class Origin:
             self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             self._context.load_cert_chain(certificate, key)
             self._context.set_alpn_protocols(["http/1.1"])
-        self._listener = socket.create_server(("127.0.0.1", port), backlog=512)
+        self._listener = socket.create_server(
+            (address, port), backlog=512,
+            family=socket.AF_INET6 if ":" in address else socket.AF_INET)
         self.port = self._listener.getsockname()[1]
         self._thread = threading.Thread(target=self._accept, daemon=True)
         self._thread.start()
