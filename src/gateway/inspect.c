@@ -249,7 +249,9 @@ static int shake_step(struct inspect *inspect)
         shake_fail(inspect, &err);
         return 1;
     }
-    if (inspect->tls.state == TLS_OPEN) {
+    /* A client may end at once: its close_notify then comes with its last bytes of the handshake.
+     */
+    if (inspect->tls.state == TLS_OPEN || inspect->tls.state == TLS_ENDED) {
         inspect_http_begin(inspect);
         return 1;
     }

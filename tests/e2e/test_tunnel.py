@@ -2,6 +2,7 @@
 """What happens inside a tunnel, seen by a client that decides how its bytes are cut."""
 import contextlib
 import ssl
+import time
 
 import pytest
 
@@ -97,6 +98,28 @@ def test_plain_http_in_the_tunnel_is_told_that_no_rule_allows_it(journey, tunnel
     answer = tunnel.answer()
     assert (answer.status, answer.reason) == (403, "policy_denied")
     assert b"plain http" in answer.body
+
+
+def test_a_client_that_ends_with_its_handshake_is_let_go_at_once(journey, tunnel):
+    """Its close_notify comes in one piece with its Finished: the tunnel waited for the deadline."""
+    tls = TlsClient(tunnel, journey.gateway.ca_file(), "origin.test")
+    with pytest.raises(ssl.SSLWantReadError):
+        tls.tls.do_handshake()
+    tunnel.send(tls._out.read())
+    while True:
+        try:
+            tls._in.write(tunnel.recv())
+            tls.tls.do_handshake()
+            break
+        except ssl.SSLWantReadError:
+            pass
+    with pytest.raises(ssl.SSLWantReadError):
+        tls.tls.unwrap()
+    start = time.monotonic()
+    tunnel.send(tls._out.read())
+    while tunnel.recv():
+        pass
+    assert time.monotonic() - start < 5
 
 
 def test_an_interim_response_and_a_body_that_waits_for_it(journey, tunnel):
