@@ -74,7 +74,8 @@ static int closed_check(struct h2 *h2, const nghttp2_frame_hd *hd)
 {
     struct err err;
 
-    if (h2->options.role != H2_SERVER || h2_stream_find(h2, hd->stream_id) != NULL ||
+    if (h2->options.role != H2_SERVER || hd->stream_id == 0 ||
+        h2_stream_find(h2, hd->stream_id) != NULL ||
         (hd->type != NGHTTP2_DATA && hd->type != NGHTTP2_HEADERS))
         return 0;
     if (id_is_in(&h2->ended, hd->stream_id)) {
