@@ -616,10 +616,12 @@ def test_tunnels_that_wait_cost_no_processor_time(own):
             sender.join()
 
 
+@pytest.mark.heavy
 def test_without_buffers_reading_pauses_and_everything_arrives_in_the_end(make_own):
-    """More stalled tunnels than buffers (threats K2, K4)."""
+    """More stalled tunnels than buffers (threats K2, K4). The kernel holds megabytes of each, and
+    more of them the slower the programs are: so not under the sanitizers."""
     own = make_own(more={"workers": 1, "limits": {"buffers": 16}})
-    data = pattern(4 << 20, 5)
+    data = pattern(8 << 20, 5)
     with contextlib.ExitStack() as stack:
         pairs = [stack.enter_context(own.open()) for _ in range(20)]
         senders = [Sender(sock.sendall, data) for _, sock in pairs]
